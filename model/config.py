@@ -1,0 +1,163 @@
+"""What a run is made from: the model, its training and its corpus, validated once where they enter.
+
+The defaults are the baseline of the tuning exercise: `GPTConfig()` has 209,729 parameters,
+`TrainConfig()` trains it for 5,000 iterations of 16 windows of 32 characters.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+RUN_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GPTConfig(_Config):
+    """A decoder-only transformer. Every option beyond the exercise's architecture is off."""
+
+    kind: Literal["gpt"] = "gpt"
+    vocab_size: int = Field(65, ge=2, le=1_000_000, description="Number of different tokens.")
+    block_size: int = Field(
+        32, ge=1, le=8192, description="Context length: how many tokens the model sees at once."
+    )
+    n_layer: int = Field(4, ge=1, le=96, description="Number of transformer blocks.")
+    n_head: int = Field(4, ge=1, le=96, description="Attention heads per block.")
+    n_embd: int = Field(64, ge=1, le=8192, description="Width of the residual stream.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of activations dropped while training."
+    )
+    position: Literal["learned", "rotary"] = Field(
+        "learned", description="How a token knows its place: a learned vector, or rotary q and k."
+    )
+    rope_base: float = Field(
+        10_000.0, gt=1, description="Longest rotary wavelength over 2 pi, in tokens."
+    )
+    norm: Literal["layernorm", "rmsnorm"] = Field(
+        "layernorm", description="LayerNorm with weight and bias, or RMSNorm without either."
+    )
+    qk_norm: bool = Field(False, description="RMS-normalise queries and keys within each head.")
+    activation: Literal["relu", "gelu", "relu2", "swiglu"] = Field(
+        "relu", description="Nonlinearity of the feed-forward layer."
+    )
+    mlp_ratio: float = Field(
+        4.0, gt=0, le=16, description="Width of the feed-forward layer over n_embd."
+    )
+    bias: bool = Field(
+        True, description="Bias in the output projection and the feed-forward layer."
+    )
+    qkv_bias: bool = Field(False, description="Bias in the query, key and value projections.")
+    head_bias: bool = Field(True, description="Bias in the layer that gives the logits.")
+    tie_weights: bool = Field(False, description="Share the token embedding with the logits.")
+    init: Literal["torch", "gpt2"] = Field(
+        "torch", description="Initial weights: torch's defaults, or GPT-2's normal(0, 0.02)."
+    )
+    zero_init: bool = Field(
+        False, description="Start output projections and logits at zero, so each block is identity."
+    )
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd ({self.n_embd}) must be divisible by n_head ({self.n_head})"
+            )
+        if self.position == "rotary" and (self.n_embd // self.n_head) % 2:
+            raise ValueError("rotary positions need an even head size: n_embd / n_head is odd")
+        if self.tie_weights and self.head_bias:
+            raise ValueError("head_bias must be false when tie_weights is true")
+        return self
+
+
+class BigramConfig(_Config):
+    """A learned table of next-token logits, one row for each current token."""
+
+    kind: Literal["bigram"] = "bigram"
+    vocab_size: int = Field(65, ge=2, le=10_000, description="Number of different tokens.")
+
+
+class NGramConfig(_Config):
+    """Counts of short sequences, interpolated from order 1 up to `order` (Witten and Bell)."""
+
+    kind: Literal["ngram"] = "ngram"
+    vocab_size: int = Field(65, ge=2, le=4096, description="Number of different tokens.")
+    order: int = Field(
+        5, ge=1, le=5, description="Longest counted sequence; the model sees order - 1 tokens."
+    )
+
+
+ModelConfig = Annotated[GPTConfig | BigramConfig | NGramConfig, Field(discriminator="kind")]
+
+
+class TrainConfig(_Config):
+    """How a model is trained."""
+
+    max_iters: int = Field(5000, ge=1, le=10_000_000, description="Optimizer steps.")
+    batch_size: int = Field(16, ge=1, le=65_536, description="Windows per step.")
+    window: int | None = Field(
+        None, ge=1, le=8192, description="Tokens per window; the model's block_size when null."
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="AdamW for all, or Muon for the matrices inside the blocks."
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's peak learning rate.")
+    muon_learning_rate: float = Field(0.02, gt=0, le=10, description="Muon's peak learning rate.")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the mean gradient.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's decay of the squared gradient.")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay.")
+    grad_clip: float | None = Field(
+        None, gt=0, description="Largest global gradient norm; no clipping when null."
+    )
+    schedule: Literal["constant", "linear", "cosine", "wsd"] = Field(
+        "constant",
+        description="Learning rate after the warm-up; wsd holds the peak, then falls linearly.",
+    )
+    warmup_iters: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    decay_fraction: float = Field(
+        0.5, gt=0, le=1, description="Share of the steps in which wsd falls."
+    )
+    final_lr_ratio: float = Field(
+        0.0, ge=0, le=1, description="Learning rate at the end over its peak."
+    )
+    eval_interval: int = Field(100, ge=1, description="Steps between evaluations.")
+    eval_iters: int = Field(
+        200, ge=0, description="Random batches per split in the sampled estimate of the loss."
+    )
+    snapshots: int = Field(
+        10, ge=0, le=1000, description="Snapshots on the way, about even in log steps."
+    )
+    seed: int = Field(1337, ge=0, lt=2**63, description="Seed of the weights and the batches.")
+
+
+class CorpusInfo(_Config):
+    """Which text a run was trained on."""
+
+    name: str
+    sha256: str = Field(description="SHA-256 of the UTF-8 text, in hexadecimal.")
+    characters: int
+    canonical: bool = Field(
+        False, description="Whether the text is byte for byte the one its name promises."
+    )
+
+
+class RunConfig(_Config):
+    """All that a run folder's `config.json` says."""
+
+    format: Literal[1] = 1
+    id: RunId
+    title: str = Field(max_length=200)
+    model: ModelConfig
+    train: TrainConfig
+    tokenizer: Literal["character"] = "character"
+    corpus: CorpusInfo
+    params: int = Field(ge=0, description="Trained numbers; for an n-gram model, stored counts.")
+    hypothesis: str = Field("", max_length=10_000)
+    outcome: str = Field("", max_length=10_000)
+    software: dict[str, str] = Field(default_factory=dict, description="Versions it was made with.")
+    git_commit: str | None = None
+    created: datetime = Field(default_factory=lambda: datetime.now(UTC))

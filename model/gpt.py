@@ -1,0 +1,201 @@
+"""The transformer: one decoder-only network that covers the exercise's architecture and today's.
+
+Shapes are written (B, T, C): batch, time, channels. H heads of size D share the C channels.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.config import GPTConfig
+from model.kv_cache import KeyValueCache, LayerCache
+from model.language_model import LanguageModel
+
+
+class GPT(LanguageModel):
+    """Token (and position) embedding, `n_layer` blocks on one residual stream, logits."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config: GPTConfig = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        if config.position == "learned":
+            self.wpe = nn.Embedding(config.block_size, config.n_embd)
+        else:
+            self.register_buffer("rotations", _rotations(config), persistent=False)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.norm = _norm(config)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
+        self._initialise()
+        if config.tie_weights:
+            self.lm_head.weight = self.wte.weight
+
+    @property
+    def block_size(self) -> int:
+        return self.config.block_size
+
+    def forward(
+        self, ids: Tensor, maps: list[Tensor] | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """ids (B, T) -> logits (B, T, vocab_size).
+
+        With `maps`, each block appends its attention (B, H, T, T), and the output is computed from
+        those very maps. With `cache`, `ids` go on from the positions the cache already holds:
+        either all of a sequence's beginning at once, or one id at a time.
+        """
+        B, T = ids.shape
+        start = cache.length if cache else 0
+        if start + T > self.block_size:
+            raise ValueError(f"{start + T} tokens are more than the context of {self.block_size}")
+        x = self.wte(ids)  # (B, T, C)
+        rotation = None
+        if self.config.position == "learned":
+            x = x + self.wpe.weight[start : start + T]
+        else:
+            rotation = self.get_buffer("rotations")[start : start + T]  # (T, D/2, 2)
+        for i, block in enumerate(self.blocks):
+            x = block(x, rotation, maps, cache.layers[i] if cache else None)
+        if cache:
+            cache.length += T
+        logits: Tensor = self.lm_head(self.norm(x))  # (B, T, V)
+        return logits
+
+    def _initialise(self) -> None:
+        """Change torch's initial weights to what the configuration asks for."""
+        if self.config.init == "gpt2":
+            for module in self.modules():
+                if isinstance(module, nn.Linear | nn.Embedding):
+                    nn.init.normal_(module.weight, std=0.02)
+                if isinstance(module, nn.Linear) and module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            for projection in self._output_projections():
+                nn.init.normal_(projection.weight, std=0.02 / math.sqrt(2 * self.config.n_layer))
+        if self.config.zero_init:
+            heads = [] if self.config.tie_weights else [self.lm_head]
+            for projection in self._output_projections() + heads:
+                nn.init.zeros_(projection.weight)
+                if projection.bias is not None:
+                    nn.init.zeros_(projection.bias)
+
+    def _output_projections(self) -> list[nn.Linear]:
+        """The layers that write to the residual stream."""
+        return [p for block in self.blocks for p in (block.attn.proj, block.mlp.proj)]
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward layer, each on a normalised copy of the residual stream."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.norm_1 = _norm(config)
+        self.attn = CausalSelfAttention(config)
+        self.norm_2 = _norm(config)
+        self.mlp = MLP(config)
+
+    def forward(
+        self, x: Tensor, rotation: Tensor | None, maps: list[Tensor] | None, cache: LayerCache | None
+    ) -> Tensor:
+        x = x + self.attn(self.norm_1(x), rotation, maps, cache)
+        x = x + self.mlp(self.norm_2(x))
+        return x
+
+
+class CausalSelfAttention(nn.Module):
+    """Every position mixes the values of itself and those before it (Vaswani et al. 2017)."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.n_head = config.n_head
+        self.qk_norm = config.qk_norm
+        self.dropout = config.dropout
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
+        self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, rotation: Tensor | None, maps: list[Tensor] | None, cache: LayerCache | None
+    ) -> Tensor:
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        if self.qk_norm:
+            q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        if rotation is not None:
+            q, k = _rotate(q, rotation), _rotate(k, rotation)
+        if cache is not None:
+            k, v = cache.extend(k, v)
+        if maps is None:
+            dropout = self.dropout if self.training else 0.0
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=T > 1)
+        else:
+            weights = attention_weights(q, k)
+            maps.append(weights)
+            y = weights @ v
+        projected: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
+        return projected
+
+
+def attention_weights(q: Tensor, k: Tensor) -> Tensor:
+    """q and k (B, H, T, D) -> softmax of the scaled, causally masked scores (B, H, T, T)."""
+    T, D = q.shape[-2:]
+    scores = q @ k.transpose(-2, -1) / math.sqrt(D)
+    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
+    return scores.masked_fill(future, -torch.inf).softmax(-1)
+
+
+class MLP(nn.Module):
+    """Two linear layers with a nonlinearity between them, on each position alone."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        width = round(config.mlp_ratio * config.n_embd)
+        self.activation = config.activation
+        gate = 2 if config.activation == "swiglu" else 1
+        self.fc = nn.Linear(config.n_embd, gate * width, bias=config.bias)
+        self.proj = nn.Linear(width, config.n_embd, bias=config.bias)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.drop(self.proj(self._activate(self.fc(x))))
+        return y
+
+    def _activate(self, x: Tensor) -> Tensor:
+        match self.activation:
+            case "relu":
+                return F.relu(x)
+            case "gelu":
+                return F.gelu(x, approximate="tanh")
+            case "relu2":
+                return F.relu(x).square()  # So et al. 2021, Primer
+            case "swiglu":
+                gate, value = x.chunk(2, dim=-1)  # Shazeer 2020
+                return F.silu(gate) * value
+            case unknown:
+                raise ValueError(f"unknown activation {unknown!r}")
+
+
+class RMSNorm(nn.Module):
+    """Scale each vector to root mean square 1 (Zhang and Sennrich 2019), with nothing learned."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:])
+
+
+def _norm(config: GPTConfig) -> nn.Module:
+    return nn.LayerNorm(config.n_embd) if config.norm == "layernorm" else RMSNorm()
+
+
+def _rotations(config: GPTConfig) -> Tensor:
+    """Cosine and sine of every position's angles: (block_size, D/2, 2)."""
+    D = config.n_embd // config.n_head
+    frequencies = config.rope_base ** (-torch.arange(0, D, 2) / D)
+    angles = torch.outer(torch.arange(config.block_size), frequencies)
+    return torch.stack((angles.cos(), angles.sin()), dim=-1)
+
+
+def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn pairs of channels of x (B, H, T, D) by position (Su et al. 2021, RoFormer)."""
+    cos, sin = rotation.unbind(-1)  # (T, D/2)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)

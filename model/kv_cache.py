@@ -1,0 +1,32 @@
+"""Keys and values of the positions already seen, so that the next one costs one position."""
+
+from torch import Tensor
+
+from model.config import GPTConfig
+
+
+class LayerCache:
+    """One block's keys and values, in buffers as long as the context."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self._keys, self._values = keys, values  # (B, H, block_size, D)
+        self._length = 0
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add k and v (B, H, T, D); returns all of them up to here."""
+        end = self._length + k.shape[2]
+        self._keys[:, :, self._length : end] = k
+        self._values[:, :, self._length : end] = v
+        self._length = end
+        return self._keys[:, :, :end], self._values[:, :, :end]
+
+
+class KeyValueCache:
+    """A cache for every block; `length` positions are filled."""
+
+    def __init__(self, config: GPTConfig, batch_size: int, like: Tensor) -> None:
+        """Buffers take the device and dtype of `like`."""
+        head_size = config.n_embd // config.n_head
+        shape = (2, batch_size, config.n_head, config.block_size, head_size)
+        self.length = 0
+        self.layers = [LayerCache(*like.new_empty(shape)) for _ in range(config.n_layer)]
