@@ -1,0 +1,134 @@
+# Sidelight's everyday commands. `make` alone lists them.
+#
+#   make run ARGS="--port 9000"         another port
+#   make setup PYTHON=/opt/python3.13   another Python
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#                                       PyTorch from there: this one is small and runs on the CPU only
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench lock clean
+
+TORCH_INDEX ?=
+PYTHON ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PLAIN := pyproject.toml constraints.txt
+
+help:
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.dev $(VENV)/.browser ## make .venv with everything for running and testing
+
+run: $(VENV)/.run ## serve the app on 127.0.0.1:8000
+	@exec $(BIN)/python -m app serve $(ARGS)
+
+test: setup ## run every test, the quick ones first
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.dev ## check style, types and the Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory lint-javascript lint-dockerfile
+
+format: $(VENV)/.dev ## let ruff put the Python code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## run every benchmark; the rows go to build/bench/NAME.json
+	@mkdir -p build/bench
+	@for file in $$(grep -l -e '--json' bench/*.py); do \
+	  echo "bench: $$file"; \
+	  $(BIN)/python "$$file" --json "build/bench/$$(basename "$$file" .py).json"; \
+	done
+
+lock: $(VENV)/.dev ## write constraints.txt anew, from the newest releases
+	@mkdir -p build
+	$(PIP) install uv
+	{ sed '/^$$/q' constraints.txt; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
+	    --no-header --upgrade pyproject.toml | grep -vE '^(torch|triton|setuptools|nvidia-.*|cuda-.*)==' ; \
+	} > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+
+clean: ## remove what make has made
+	rm -rf $(VENV) node_modules build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# ---------------------------------------------------------------------------------------------
+# The environment. A stamp is newer than what it was made from, so a second call does nothing.
+
+$(BIN)/python:
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	  for name in python3 python3.13 python3.12 python3.11 python; do \
+	    if "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	        >/dev/null 2>&1; then python="$$name"; break; fi; \
+	  done; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "Sidelight needs Python 3.11 or newer with its venv module, and found none." >&2; \
+	  echo "Install one (on Debian: apt-get install python3 python3-venv), or name it:" >&2; \
+	  echo "  make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)."; \
+	"$$python" -m venv $(VENV)
+
+# PyTorch goes first, and alone, where it comes from an index of its own.
+$(VENV)/.run: $(PLAIN) | $(BIN)/python
+	@echo "Installing what Sidelight runs on; PyTorch is large, so the first time takes minutes."
+	@if [ -n "$(TORCH_INDEX)" ]; then \
+	  $(PIP) install --index-url "$(TORCH_INDEX)" "$$(sed -nE 's/^ *"(torch[^"]*)".*/\1/p' pyproject.toml)"; \
+	fi
+	@$(PIP) install -c constraints.txt -e '.[shakespeare]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "Installing what tests and checks Sidelight."
+	@$(PIP) install -c constraints.txt -e '.[shakespeare,dev]'
+	@touch $@
+
+# The browser tests want a Chromium: the machine's own, or else the one that Playwright downloads.
+$(VENV)/.browser: | $(VENV)/.dev
+	@if command -v chromium >/dev/null; then \
+	  touch $@; \
+	elif $(BIN)/python -m playwright install chromium; then \
+	  touch $@; \
+	else \
+	  echo "No Chromium: install one, or the browser tests are skipped."; \
+	fi
+
+# ---------------------------------------------------------------------------------------------
+# The checks that are not Python's.
+
+.PHONY: lint-javascript lint-dockerfile
+
+lint-javascript:
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory node_modules/.package-lock.json; \
+	  echo "npx tsc"; \
+	  npx --no-install tsc --project tsconfig.json; \
+	elif [ -n "$${CI:-}" ]; then \
+	  echo "lint: npm is missing, so the types of static/js cannot be checked." >&2; \
+	  exit 1; \
+	else \
+	  echo "lint: npm is missing; the types of static/js are not checked."; \
+	fi
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+lint-dockerfile:
+	@if [ -x $(BIN)/hadolint ]; then \
+	  echo "hadolint Dockerfile"; \
+	  $(BIN)/hadolint Dockerfile; \
+	else \
+	  echo "lint: hadolint is missing; the Dockerfile is not checked."; \
+	fi
