@@ -1,0 +1,61 @@
+"""How well a model predicts a text it did not train on."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.language_model import LanguageModel
+
+TOKENS_AT_ONCE = 16_384
+
+
+@torch.no_grad()
+def whole_loss(model: LanguageModel, ids: Tensor, window: int) -> float:
+    """Mean loss, in nats per token, over all of `ids` (N,): each predicted exactly once.
+
+    The text is cut into windows side by side, so a token's context is as long as its place in its
+    window, on average half of it: the same contexts that training sees.
+    """
+    full = (len(ids) - 1) // window
+    x = ids[: full * window].view(full, window)
+    y = ids[1 : full * window + 1].view(full, window)
+    total = _summed_loss(model, x, y)
+    if rest := len(ids) - 1 - full * window:
+        total = total + _summed_loss(model, ids[None, -rest - 1 : -1], ids[None, -rest:])
+    return float(total) / (len(ids) - 1)
+
+
+@torch.no_grad()
+def sampled_loss(
+    model: LanguageModel, ids: Tensor, window: int, windows: int, generator: torch.Generator
+) -> float:
+    """Mean loss, in nats per token, over `windows` windows at random places of `ids`."""
+    starts = torch.randint(len(ids) - window, (windows,), generator=generator).to(ids.device)
+    return _windows_loss(model, ids, starts, window)
+
+
+@torch.no_grad()
+def even_loss(model: LanguageModel, ids: Tensor, window: int, tokens: int) -> float:
+    """Mean loss, in nats per token, over about `tokens` tokens in windows evenly spread on `ids`."""
+    windows = max(1, min(tokens, len(ids) - 1) // window)
+    starts = torch.linspace(0, len(ids) - window - 1, windows, device=ids.device).long()
+    return _windows_loss(model, ids, starts, window)
+
+
+def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int) -> float:
+    """Mean loss over the windows of `ids` that begin at `starts` (N,)."""
+    places = starts[:, None] + torch.arange(window, device=ids.device)
+    return float(_summed_loss(model, ids[places], ids[places + 1])) / places.numel()
+
+
+def _summed_loss(model: LanguageModel, x: Tensor, y: Tensor) -> Tensor:
+    """x and its next tokens y (N, T) -> summed loss, a few large batches at a time."""
+    was_training = model.training
+    model.eval()
+    size = max(1, TOKENS_AT_ONCE // x.shape[1])
+    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    for some_x, some_y in zip(x.split(size), y.split(size), strict=True):
+        loss = F.cross_entropy(model(some_x).flatten(0, 1), some_y.flatten(), reduction="sum")
+        total += loss.double()
+    model.train(was_training)
+    return total

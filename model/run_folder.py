@@ -1,0 +1,232 @@
+"""A run on disk: read without trust, written so that nothing is ever torn.
+
+Every file is written beside its final name, flushed to the disk and renamed; the folder counts as
+a run from the moment its `config.json` has been renamed into place. Nothing is ever unpickled.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+
+from model.config import RUN_ID_PATTERN, RunConfig
+from model.families import build_model
+from model.language_model import LanguageModel
+from model.tokenizer import CharTokenizer
+
+SNAPSHOT_NAME = re.compile(r"step-(\d{6,})\.safetensors")
+
+
+class BrokenRun(Exception):
+    """A run folder cannot be read; the message says which file and why."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Line = TypeVar("Line", bound=_Line)
+
+
+class Estimate(_Line):
+    """Mean losses over random batches, as the tuning exercise estimates them."""
+
+    train_loss: float
+    val_loss: float
+
+
+class Metric(_Line):
+    """One evaluation. Losses in nats per token: `val_loss` over the whole validation split."""
+
+    step: int
+    train_loss: float
+    val_loss: float
+    learning_rate: float
+    elapsed_s: float
+    tokens_per_s: float
+    estimate: Estimate | None = None
+
+
+class Sample(_Line):
+    """What the model wrote at a step."""
+
+    step: int
+    prompt: str
+    text: str
+    seed: int
+    temperature: float = 1.0
+
+
+class RunFolder:
+    """`path` is `<checkpoints>/<run id>`; it need not exist before something is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    # Reading
+
+    def read_config(self) -> RunConfig:
+        """Raises BrokenRun, as does every other way of reading."""
+        try:
+            config = RunConfig.model_validate_json(self._bytes("config.json"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise BrokenRun(f"{self.id}/config.json: {where}: {first['msg']}") from None
+        if config.id != self.id:
+            raise BrokenRun(f"{self.id}/config.json: id is {config.id!r}, not the folder's name")
+        return config
+
+    def read_tokenizer(self) -> CharTokenizer:
+        try:
+            return CharTokenizer(json.loads(self._bytes("tokenizer.json"))["vocabulary"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenRun(f"{self.id}/tokenizer.json: {error}") from None
+
+    def read_metrics(self) -> list[Metric]:
+        return self._lines("metrics.jsonl", Metric)
+
+    def read_samples(self) -> list[Sample]:
+        return self._lines("samples.jsonl", Sample)
+
+    def snapshot_steps(self) -> list[int]:
+        """Steps whose weights are kept on the way, without the final ones."""
+        try:
+            names = os.listdir(self.path / "snapshots")
+        except OSError:
+            return []
+        return sorted(int(m[1]) for name in names if (m := SNAPSHOT_NAME.fullmatch(name)))
+
+    def weights_path(self, step: int | None = None) -> Path:
+        """The file with the weights of a snapshot, or the final ones."""
+        if step is None:
+            return self.path / "model.safetensors"
+        return self.path / "snapshots" / f"step-{step:06d}.safetensors"
+
+    def weight_bytes(self, step: int | None = None) -> int:
+        """Size of that file. Raises BrokenRun if it is missing."""
+        path = self.weights_path(step)
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise BrokenRun(f"{self.id}/{path.name}: {error.strerror}") from None
+
+    def load_model(self, step: int | None = None, device: str = "cpu") -> LanguageModel:
+        """The model in evaluation mode, in float32."""
+        path = self.weights_path(step)
+        model = build_model(self.read_config().model)
+        try:
+            tensors = safetensors.torch.load_file(path)
+            tensors = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+            model.load_weights(tensors)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise BrokenRun(f"{self.id}/{path.name}: {error}") from None
+        if not all(p.isfinite().all() for p in model.parameters()):
+            raise BrokenRun(f"{self.id}/{path.name}: a weight is not a finite number")
+        return model.to(device).eval().requires_grad_(False)
+
+    # Writing
+
+    def write_config(self, config: RunConfig) -> None:
+        """Makes the folder a run; write what it needs first."""
+        self._write("config.json", config.model_dump_json(indent=2) + "\n")
+
+    def write_tokenizer(self, tokenizer: CharTokenizer) -> None:
+        document = {"kind": tokenizer.kind, "vocabulary": tokenizer.vocabulary}
+        self._write("tokenizer.json", json.dumps(document, ensure_ascii=False) + "\n")
+
+    def write_metrics(self, metrics: Iterable[Metric]) -> None:
+        self._write("metrics.jsonl", _json_lines(metrics))
+
+    def write_samples(self, samples: Iterable[Sample]) -> None:
+        self._write("samples.jsonl", _json_lines(samples))
+
+    def write_weights(self, model: LanguageModel) -> None:
+        """The final weights, as they are."""
+        self._write(self.weights_path(), safetensors.torch.save(_tensors(model)))
+
+    def write_snapshot(self, step: int, model: LanguageModel) -> None:
+        """Weights on the way, in half precision: 1 part in 2,000 off, half the size."""
+        halves = {k: t.half() if t.is_floating_point() else t for k, t in _tensors(model).items()}
+        self._write(self.weights_path(step), safetensors.torch.save(halves))
+
+    def _write(self, name: str | Path, content: str | bytes) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        write_atomically(self.path / name, data)
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise BrokenRun(f"{self.id}/{name}: {error.strerror}") from None
+
+    def _lines(self, name: str, kind: type[Line]) -> list[Line]:
+        if not (self.path / name).exists():
+            return []
+        try:
+            return [kind.model_validate_json(line) for line in self._bytes(name).splitlines()]
+        except ValidationError as error:
+            raise BrokenRun(f"{self.id}/{name}: {error.errors()[0]['msg']}") from None
+
+
+def run_folders(root: Path) -> list[RunFolder]:
+    """The folders of `root` that are runs, by id."""
+    try:
+        entries = sorted(root.iterdir())
+    except OSError:
+        return []
+    return [
+        RunFolder(path)
+        for path in entries
+        if re.match(RUN_ID_PATTERN, path.name) and (path / "config.json").is_file()
+    ]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds either what it held before or all of it, even after a crash.
+
+    Raises OSError and leaves nothing behind when it cannot, as on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _json_lines(lines: Iterable[_Line]) -> str:
+    return "".join(line.model_dump_json(exclude_none=True) + "\n" for line in lines)
+
+
+def _tensors(model: LanguageModel) -> dict[str, torch.Tensor]:
+    """The state on the CPU, with tensors that are shared between two names stored once."""
+    seen: dict[int, str] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if seen.setdefault(tensor.data_ptr(), name) == name or tensor.numel() == 0:
+            tensors[name] = tensor.detach().cpu().contiguous()
+    return tensors
