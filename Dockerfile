@@ -31,7 +31,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SIDELIGHT_HOST=0.0.0.0 \
     SIDELIGHT_PORT=8000
-USER sidelight
+USER 10001:10001
 VOLUME ["/sidelight/checkpoints", "/sidelight/data"]
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
