@@ -58,7 +58,7 @@ class NGram(LanguageModel):
             if n > 1:  # one token further back
                 context = context + ids.roll(n - 2, dims=1) * V ** (n - 2)
             following = self._following(context, n)  # (B, T, V)
-            following[:, : n - 2] = 0  # too early in the text for n - 1 tokens of context
+            following[:, : max(0, n - 2)] = 0  # too early in the text for n - 1 tokens of context
             total = following.sum(-1, keepdim=True)
             kinds = (following > 0).sum(-1, keepdim=True)
             p = torch.where(total > 0, (following + kinds * p) / (total + kinds).clamp_min(1), p)

@@ -1,0 +1,81 @@
+"""From logits to a draw, against closed forms."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.sampling import Sampler, Sampling, distribution
+
+P = torch.tensor([0.5, 0.25, 0.15, 0.1])
+LOGITS = P.log()
+
+
+def test_the_defaults_change_nothing() -> None:
+    torch.testing.assert_close(distribution(LOGITS, Sampling()), P)
+
+
+def test_temperature_is_a_power_of_the_probabilities() -> None:
+    expected = P**2 / (P**2).sum()
+    torch.testing.assert_close(distribution(LOGITS, Sampling(temperature=0.5)), expected)
+
+
+def test_top_k_keeps_the_likeliest() -> None:
+    expected = torch.tensor([2 / 3, 1 / 3, 0, 0])
+    torch.testing.assert_close(distribution(LOGITS, Sampling(top_k=2)), expected)
+
+
+@pytest.mark.parametrize(("top_p", "kept"), [(0.4, 1), (0.5, 1), (0.51, 2), (0.8, 3), (0.95, 4)])
+def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, kept: int) -> None:
+    assert int((distribution(LOGITS, Sampling(top_p=top_p)) > 0).sum()) == kept
+
+
+def test_min_p_is_relative_to_the_likeliest() -> None:
+    expected = torch.tensor([2 / 3, 1 / 3, 0, 0])
+    torch.testing.assert_close(distribution(LOGITS, Sampling(min_p=0.4)), expected)
+
+
+def test_the_repetition_penalty_divides_positive_and_multiplies_negative_logits() -> None:
+    logits = torch.tensor([2.0, -1.0, 2.0, -1.0])
+    expected = torch.tensor([1.0, -2.0, 2.0, -1.0]).softmax(-1)
+    got = distribution(logits, Sampling(repetition_penalty=2), history=[0, 1, 0])
+    torch.testing.assert_close(got, expected)
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    assert Sampler(Sampling(temperature=0)).draw(LOGITS) == 0
+
+
+def test_draws_follow_the_distribution() -> None:
+    """Chi-squared with 3 degrees of freedom: 16.3 is passed by chance once in a thousand."""
+    sampler, n = Sampler(Sampling(seed=0)), 4000
+    draws = torch.tensor([sampler.draw(LOGITS) for _ in range(n)])
+    counts = draws.bincount(minlength=4)
+    assert float(((counts - n * P) ** 2 / (n * P)).sum()) < 16.3
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=2, max_size=40),
+    st.floats(0.05, 10),
+    st.integers(1, 50),
+    st.floats(0.01, 1),
+    st.floats(0, 1),
+)
+def test_any_settings_leave_a_distribution_that_holds_the_likeliest(
+    logits: list[float], temperature: float, top_k: int, top_p: float, min_p: float
+) -> None:
+    p = distribution(torch.tensor(logits), Sampling(temperature, top_k, top_p, min_p))
+    assert math.isclose(float(p.sum()), 1, rel_tol=1e-4)
+    assert (p >= 0).all() and p[torch.tensor(logits).argmax()] > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": 2}],
+    ids=str,
+)
+def test_settings_out_of_range_name_their_field(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Sampling(**wrong)
