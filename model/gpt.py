@@ -62,6 +62,11 @@ class GPT(LanguageModel):
         logits: Tensor = self.lm_head(self.norm(x))  # (B, T, V)
         return logits
 
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        if self.config.tie_weights and "wte.weight" in tensors:
+            tensors = {**tensors, "lm_head.weight": tensors["wte.weight"]}
+        super().load_weights(tensors)
+
     def _initialise(self) -> None:
         """Change torch's initial weights to what the configuration asks for."""
         if self.config.init == "gpt2":

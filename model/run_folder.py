@@ -7,7 +7,6 @@ a run from the moment its `config.json` has been renamed into place. Nothing is 
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
+from model.atomic_file import write_atomically
 from model.config import RUN_ID_PATTERN, RunConfig
 from model.families import build_model
 from model.language_model import LanguageModel
@@ -192,30 +192,6 @@ def run_folders(root: Path) -> list[RunFolder]:
         for path in entries
         if re.match(RUN_ID_PATTERN, path.name) and (path / "config.json").is_file()
     ]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either what it held before or all of it, even after a crash.
-
-    Raises OSError and leaves nothing behind when it cannot, as on a full disk.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _json_lines(lines: Iterable[_Line]) -> str:
