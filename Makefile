@@ -37,9 +37,10 @@ lint: $(VENV)/.dev ## check style, types and the Dockerfile
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory lint-javascript lint-dockerfile
 
-format: $(VENV)/.dev ## let ruff put the Python code in order
+format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, as lint wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	node_modules/.bin/biome check --write static
 
 bench: $(VENV)/.dev ## run every benchmark; the rows go to build/bench/NAME.json
 	@mkdir -p build/bench
@@ -112,13 +113,13 @@ $(VENV)/.browser: | $(VENV)/.dev
 lint-javascript:
 	@if command -v npm >/dev/null; then \
 	  $(MAKE) --no-print-directory node_modules/.package-lock.json; \
-	  echo "npx tsc"; \
-	  npx --no-install tsc --project tsconfig.json; \
+	  echo "biome check static"; node_modules/.bin/biome check static; \
+	  echo "tsc"; node_modules/.bin/tsc --project tsconfig.json; \
 	elif [ -n "$${CI:-}" ]; then \
-	  echo "lint: npm is missing, so the types of static/js cannot be checked." >&2; \
+	  echo "lint: npm is missing, so static/ cannot be checked." >&2; \
 	  exit 1; \
 	else \
-	  echo "lint: npm is missing; the types of static/js are not checked."; \
+	  echo "lint: npm is missing; static/ is not checked."; \
 	fi
 
 node_modules/.package-lock.json: package.json package-lock.json
