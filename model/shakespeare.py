@@ -60,7 +60,7 @@ def correct(text: str, corrections: tuple[Correction, ...]) -> str:
     """Apply each correction in turn; raises `PlaysUnavailable` where one does not fit."""
     for wrong, right, times in corrections:
         if (found := text.count(wrong)) != times:
-            raise PlaysUnavailable(f"expected {wrong!r} {times} times, found it {found} times")
+            raise PlaysUnavailable(f"expected {times} × {wrong!r}, found {found}")
         text = text.replace(wrong, right)
     return text
 
