@@ -1,0 +1,230 @@
+// The server's API. No other module fetches.
+import { eventData } from "./sse.js";
+
+/**
+ * @typedef {{ train_loss: number, val_loss: number }} Losses
+ *
+ * @typedef {object} Metric one evaluation
+ * @property {number} step
+ * @property {number} train_loss
+ * @property {number} val_loss over the whole validation split
+ * @property {number} learning_rate
+ * @property {number} elapsed_s
+ * @property {number} tokens_per_s
+ * @property {Losses | null} estimate from random batches, where it was taken
+ *
+ * @typedef {{ step: number, prompt: string, text: string, seed: number, temperature: number }} Sample
+ *
+ * @typedef {object} Run
+ * @property {string} id
+ * @property {string} kind "gpt", "bigram" or "ngram"
+ * @property {string} title
+ * @property {{ model: Record<string, unknown>, train: Record<string, unknown> | null }} config
+ * @property {number} params
+ * @property {number | null} train_loss
+ * @property {number | null} val_loss
+ * @property {number | null} wall_time_s
+ * @property {number[]} steps those with a snapshot
+ * @property {Losses | null} estimate
+ * @property {string} hypothesis
+ * @property {string} outcome
+ * @property {{ name: string, sha256: string, characters: number, canonical: boolean }} corpus
+ * @property {number} block_size how many characters it can see
+ * @property {number | null} n_layer
+ * @property {number | null} n_head
+ * @property {boolean} attention whether it has any
+ * @property {string} created
+ *
+ * @typedef {Run & { metrics: Metric[], samples: Sample[], vocabulary: string[] }} RunWithHistory
+ *
+ * @typedef {{ runs: Run[], broken: { id: string, reason: string }[] }} RunList
+ */
+
+/**
+ * @typedef {object} AttentionRequest
+ * @property {string} run
+ * @property {string} text
+ * @property {number | null} [step]
+ * @property {number[] | null} [layers]
+ * @property {number[] | null} [heads]
+ * @property {string} [kind]
+ *
+ * @typedef {object} AttentionHeader
+ * @property {string} run
+ * @property {number | null} step
+ * @property {string[]} tokens
+ * @property {number} text_offset leading characters that did not fit the context
+ * @property {number} n_layer
+ * @property {number} n_head
+ * @property {number[]} layers
+ * @property {number[]} heads
+ * @property {number} length T
+ * @property {number} scale what stands for 1
+ *
+ * @typedef {object} AttentionMaps
+ * @property {AttentionHeader} header
+ * @property {Uint8Array} triangles for each layer and head, the lower triangle row by row:
+ *   T(T+1)/2 values from 0 to header.scale
+ */
+
+/**
+ * @typedef {object} CompletionRequest
+ * @property {string} model
+ * @property {string} prompt
+ * @property {number} max_tokens
+ * @property {number} [temperature]
+ * @property {number | null} [top_k]
+ * @property {number | null} [top_p]
+ * @property {number | null} [seed]
+ * @property {number | null} [logprobs]
+ *
+ * @typedef {{ prompt_tokens: number, seen_tokens: number, seen_text: string }} Context
+ *
+ * @typedef {object} Logprobs natural logarithms, before temperature and filters
+ * @property {string[]} tokens
+ * @property {(number | null)[]} token_logprobs
+ * @property {(Record<string, number> | null)[]} top_logprobs
+ * @property {number[]} text_offset
+ *
+ * @typedef {object} CompletionChunk
+ * @property {{ text: string, index: number, finish_reason: string | null, logprobs: Logprobs | null }[]} choices
+ * @property {Context} [context] in the first one
+ */
+
+/** The server refused a request, or cannot be reached. Its message is for a person to read. */
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {{ status?: number, param?: string | null, code?: string | null, retryAfter?: number | null }} [about]
+   *   status 0: there was no answer, or it broke off
+   */
+  constructor(message, { status = 0, param = null, code = null, retryAfter = null } = {}) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.param = param;
+    this.code = code;
+    /** @type {number | null} seconds */
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the connection failed rather than the request. */
+  get disconnected() {
+    return this.status === 0;
+  }
+}
+
+/**
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<RunList>}
+ */
+export async function listRuns(signal) {
+  return (await send("/api/runs", { signal })).json();
+}
+
+/**
+ * @param {string} id
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<RunWithHistory>}
+ */
+export async function getRun(id, signal) {
+  return (await send(`/api/runs/${encodeURIComponent(id)}`, { signal })).json();
+}
+
+/**
+ * Every map at once, as bytes: enough for pictures.
+ * @param {AttentionRequest} request
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<AttentionMaps>}
+ */
+export async function attentionMaps(request, signal) {
+  const accept = "application/octet-stream";
+  const buffer = await (await post("/api/attention", request, { accept, signal })).arrayBuffer();
+  const length = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  return { header, triangles: new Uint8Array(buffer, 4 + length) };
+}
+
+/**
+ * The exact numbers, as a file.
+ * @param {AttentionRequest} request
+ * @param {"application/json" | "application/x-npy"} accept
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Blob>}
+ */
+export async function attentionFile(request, accept, signal) {
+  return (await post("/api/attention", request, { accept, signal })).blob();
+}
+
+/**
+ * Text as it is written. Ends when the text does; aborting `signal` stops the server within a token.
+ * @param {CompletionRequest} request
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<CompletionChunk, void, void>}
+ * @throws {ApiError} when refused, or broken off before its end
+ * @throws {DOMException} AbortError, when aborted
+ */
+export async function* streamCompletion(request, signal) {
+  const body = { ...request, stream: true };
+  const response = await post("/v1/completions", body, { accept: "text/event-stream", signal });
+  if (!response.body) throw new ApiError("The server sent an empty answer.");
+  try {
+    for await (const data of eventData(response.body)) {
+      if (data === "[DONE]") return;
+      const chunk = JSON.parse(data);
+      if (chunk.error) throw refusal(chunk.error, response.status, null);
+      yield chunk;
+    }
+  } catch (error) {
+    if (error instanceof ApiError || isAbort(error)) throw error;
+    throw new ApiError("The connection broke off.");
+  }
+  throw new ApiError("The connection broke off before the text was finished.");
+}
+
+/**
+ * @param {unknown} error
+ * @returns {boolean} whether it only says that the request was given up
+ */
+export function isAbort(error) {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+/**
+ * @param {string} path
+ * @param {object} body
+ * @param {{ accept: string, signal?: AbortSignal }} options
+ */
+function post(path, body, { accept, signal }) {
+  const headers = { "Content-Type": "application/json", Accept: accept };
+  return send(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} init
+ * @returns {Promise<Response>}
+ */
+async function send(path, init) {
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new ApiError("The server cannot be reached. Is it still running?");
+  }
+  if (response.ok) return response;
+  const retryAfter = Number(response.headers.get("Retry-After")) || null;
+  const answer = await response.json().catch(() => null);
+  const fallback = { message: `The server answered ${response.status} ${response.statusText}.` };
+  throw refusal(answer?.error ?? fallback, response.status, retryAfter);
+}
+
+/**
+ * @param {{ message: string, param?: string | null, code?: string | null }} error
+ * @param {number} status
+ * @param {number | null} retryAfter
+ */
+function refusal({ message, param = null, code = null }, status, retryAfter) {
+  return new ApiError(message, { status, param, code, retryAfter });
+}
