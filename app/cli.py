@@ -1,0 +1,209 @@
+"""The same journeys in a terminal: serve, generate, attention, runs, train.
+
+Commands import what they need themselves, so that `--help` does not wait for torch.
+"""
+
+import csv
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from app import __version__
+from app.errors import RequestError
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.registry import LoadedRun
+
+cli = typer.Typer(
+    help="Train small GPTs, prompt them side by side and look inside their attention heads.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Checkpoints = Annotated[
+    Path | None, typer.Option(help="The folder of run folders.", show_default="checkpoints")
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run; see `sidelight runs`.")]
+Step = Annotated[int | None, typer.Option(help="Take the snapshot of this training step.")]
+
+
+def main() -> None:
+    """The `sidelight` command."""
+    cli(prog_name="sidelight")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)
+    ] = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Serve the pages and the API until Ctrl-C."""
+    from app.serving import serve as serve_app
+
+    for name, value in {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints}.items():
+        if value is not None:
+            os.environ[f"SIDELIGHT_{name}"] = str(value)
+    settings = Settings()
+    try:
+        listener = socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        _stop(f"cannot listen on {where}: {error.strerror}; try another --port")
+    serve_app(listener, settings.shutdown_seconds)
+
+
+@cli.command()
+def generate(
+    run: RunId,
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many characters.")] = 500,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest.")] = None,
+    top_p: Annotated[float | None, typer.Option(max=1, help="Only that probability.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeats a text.")] = None,
+    step: Step = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Write on from a prompt, character by character."""
+    from app.prompting import start_ids
+    from model.decoding import generate as tokens
+    from model.sampling import Sampling
+
+    with _lent(run, step, checkpoints) as loaded:
+        tokenizer = loaded.tokenizer
+        ids = tokenizer.encode(prompt) or start_ids(tokenizer)
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+        sys.stdout.write(prompt)
+        for token in tokens(loaded.model, ids, max_tokens, sampling):
+            sys.stdout.write(tokenizer.decode([token.id]))
+            sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+@cli.command()
+def attention(
+    run: RunId,
+    text: Annotated[str, typer.Argument(help="The text to read.")],
+    layer: Annotated[int | None, typer.Option(min=0, help="Only this layer, from 0.")] = None,
+    head: Annotated[int | None, typer.Option(min=0, help="Only this head, from 0.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a .npy or .csv file instead.")] = None,
+    step: Step = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Print what one head looks at, or write the maps of all to a file."""
+    from app.attention_wire import npy
+    from app.inspection import inspect
+
+    if not text:
+        _stop("the text is empty")
+    if out is not None and out.suffix not in (".npy", ".csv"):
+        _stop("--out must end in .npy or .csv")
+    if out is None and (layer is None or head is None):
+        _stop("name one --layer and --head to print, or a file with --out")
+    layers, heads = None if layer is None else [layer], None if head is None else [head]
+    with _lent(run, step, checkpoints) as loaded:
+        seen = inspect(loaded, text, layers, heads, Settings().attention_cells)
+    if out is None:
+        labels = [repr(token)[1:-1] for token in seen.tokens]
+        rows = zip(labels, seen.maps[0, 0].tolist(), strict=True)
+        _table(["", *labels], [[label, *_weights(row)] for label, row in rows])
+    elif out.suffix == ".npy":
+        out.write_bytes(npy(seen.maps))
+    else:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["layer", "head", "query", "key", "query_token", "key_token", "weight"])
+            for i, number in enumerate(seen.layers):
+                for j, other in enumerate(seen.heads):
+                    for q, from_token in enumerate(seen.tokens):
+                        for k, to_token in enumerate(seen.tokens[: q + 1]):
+                            weight = float(seen.maps[i, j, q, k])
+                            rows.writerow([number, other, q, k, from_token, to_token, weight])
+
+
+@cli.command()
+def runs(checkpoints: Checkpoints = None) -> None:
+    """List the runs, and the folders that cannot be read."""
+    from app.registry import Registry
+    from app.run_listing import list_runs
+
+    settings = _settings(checkpoints)
+    listed = list_runs(Registry(settings.checkpoints, 0))
+    rows = [
+        [run.id, run.title, f"{run.params:,}", *map(_loss, (run.train_loss, run.val_loss))]
+        for run in listed.runs
+    ]
+    _table(["run", "title", "parameters", "train loss", "val loss"], rows)
+    for folder in listed.broken:
+        print(f"{folder.id} is broken: {folder.reason}", file=sys.stderr)
+
+
+@contextmanager
+def _lent(run: str, step: int | None, checkpoints: Path | None) -> Iterator["LoadedRun"]:
+    """The loaded run; whatever goes wrong with it or its text is one line on stderr."""
+    import torch
+
+    from app.registry import Registry
+    from model.tokenizer import UnknownCharacters
+
+    settings = _settings(checkpoints)
+    torch.set_num_threads(settings.threads)
+    registry = Registry(settings.checkpoints, settings.memory_budget_mb * 10**6)
+    try:
+        with registry.lend(run, step) as loaded:
+            yield loaded
+    except (RequestError, UnknownCharacters, ValueError) as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        print()
+        raise typer.Exit(130) from None
+
+
+def _settings(checkpoints: Path | None) -> Settings:
+    return Settings(checkpoints=checkpoints) if checkpoints else Settings()
+
+
+def _stop(message: str) -> NoReturn:
+    print(f"sidelight: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _weights(row: list[float]) -> list[str]:
+    return [f"{weight:.2f}" if weight else "" for weight in row]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    """Columns as wide as their widest cell; all but the first two are numbers or labels."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in [head, *rows]:
+        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,116 @@
+"""What the engine writes, as OpenAI's completion: whole, or in chunks."""
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+
+from app.engine import FinishReason, Writing
+from app.errors import RequestError
+from app.prompting import Prompt
+from app.registry import LoadedRun
+from app.schemas import Choice, Completion, CompletionRequest, Logprobs, Usage
+from app.sse import DONE, event
+from app.stop_strings import Piece
+
+
+class Answer:
+    """Puts the pieces of one request's texts into OpenAI's shapes."""
+
+    def __init__(
+        self,
+        request: CompletionRequest,
+        loaded: LoadedRun,
+        prompts: Sequence[Prompt],
+        writing: Writing,
+    ) -> None:
+        self._request, self._loaded = request, loaded
+        self._prompts, self._writing = prompts, writing
+        self._id = f"cmpl-{uuid.uuid4().hex}"
+        self._created = int(time.time())
+        self._lengths = [0] * (len(prompts) * request.n)  # characters sent of each choice
+
+    async def whole(self) -> Completion:
+        """Wait for the end. Raises WritingFailed."""
+        texts = [self._echoed(index) for index in range(len(self._lengths))]
+        reasons: list[FinishReason] = ["length"] * len(texts)
+        async for delivery in self._writing:
+            texts[delivery.choice] += delivery.pieces
+            reasons[delivery.choice] = delivery.finish_reason or "length"
+        choices = [self._choice(i, pieces, reasons[i]) for i, pieces in enumerate(texts)]
+        return self._completion(choices, usage=self._usage(), first=True)
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Chunks as server-sent events; an error after the first byte is an event as well."""
+        over: FinishReason | None = None if self._request.max_tokens else "length"
+        opening = [self._choice(i, self._echoed(i), over) for i in range(len(self._lengths))]
+        yield self._event(opening, first=True)
+        try:
+            async for delivery in self._writing:
+                yield self._event([self._choice(*delivery)])
+        except RequestError as error:
+            yield event(error.body())
+            return
+        if self._request.stream_options.include_usage:
+            yield event(self._completion([], usage=self._usage()).model_dump(mode="json"))
+        yield DONE
+
+    def _event(self, choices: list[Choice], *, first: bool = False) -> bytes:
+        chunk = self._completion(choices, first=first)
+        absent = None if first else {"context", "contexts"}
+        return event(chunk.model_dump(mode="json", exclude=absent))
+
+    def _completion(
+        self, choices: list[Choice], *, usage: Usage | None = None, first: bool = False
+    ) -> Completion:
+        contexts = [prompt.context for prompt in self._prompts]
+        return Completion(
+            id=self._id,
+            created=self._created,
+            model=self._loaded.run.id,
+            choices=choices,
+            usage=usage,
+            context=contexts[0] if first else None,
+            contexts=contexts if first and len(contexts) > 1 else None,
+        )
+
+    def _echoed(self, index: int) -> list[Piece]:
+        """The prompt's characters as if they had been written, if they are wanted."""
+        if not self._request.echo:
+            return []
+        prompt = self._prompts[index // self._request.n]
+        text_of = self._loaded.tokenizer.decode
+        scores = prompt.scores or [None] * len(prompt.ids)
+        return [
+            Piece(text_of([i]), s.logprob, [(text_of([j]), lp) for j, lp in s.top])
+            if s
+            else Piece(text_of([i]), None)
+            for i, s in zip(prompt.ids, scores, strict=True)
+        ]
+
+    def _choice(self, index: int, pieces: Sequence[Piece], reason: FinishReason | None) -> Choice:
+        text = "".join(piece.text for piece in pieces)
+        logprobs = None
+        if self._request.logprobs is not None:
+            logprobs = _logprobs(pieces, self._lengths[index])
+        self._lengths[index] += len(text)
+        return Choice(index=index, text=text, logprobs=logprobs, finish_reason=reason)
+
+    def _usage(self) -> Usage:
+        read, written = sum(len(prompt.ids) for prompt in self._prompts), self._writing.drawn
+        return Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
+
+
+def _logprobs(pieces: Sequence[Piece], offset: int) -> Logprobs:
+    """`offset` is where the first piece begins in the choice's text."""
+    offsets = [offset]
+    for piece in pieces:
+        offsets.append(offsets[-1] + len(piece.text))
+    return Logprobs(
+        tokens=[piece.text for piece in pieces],
+        token_logprobs=[piece.logprob for piece in pieces],
+        top_logprobs=[
+            None if piece.logprob is None else {**dict(piece.top), piece.text: piece.logprob}
+            for piece in pieces
+        ],
+        text_offset=offsets[:-1],
+    )

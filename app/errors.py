@@ -1,0 +1,174 @@
+"""Every error leaves in one shape: `{"error": {"message", "type", "param", "code"}}`."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger("sidelight")
+
+ErrorPage = Callable[[Request, int, str], Response]
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, for a person and for a program."""
+
+    message: str = Field(description="What is wrong and what to do about it.")
+    type: str = Field(description="`invalid_request_error` or `server_error`.")
+    param: str | None = Field(description="The field at fault, as a dotted path.")
+    code: str | None = Field(description="A fixed word for this kind of error.")
+
+
+class ErrorReply(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody
+
+
+class RequestError(Exception):
+    """A request that cannot be served; its text tells the caller what to change.
+
+    `status` None stands for a wrong request: 400 under `/v1`, as OpenAI answers, else 422.
+    """
+
+    status: int | None = None
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.param, self.code = message, param, code
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        """The error as JSON."""
+        return _body(self.message, self.type, self.param, self.code)
+
+
+class InvalidRequest(RequestError):
+    """A field has a value that cannot be used."""
+
+
+class UnknownRun(RequestError):
+    """There is no run, or no snapshot, of that name."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class UnusableRun(RequestError):
+    """The run's folder is there but cannot be read."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+
+class QueueFull(RequestError):
+    """More sequences are waiting than may."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message, code="queue_full")
+        self.headers["Retry-After"] = str(retry_after_s)
+
+
+class WritingFailed(RequestError):
+    """A sequence broke while it was being written."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    type = "server_error"
+
+
+class BodyTooLarge(HTTPException):
+    """The request body is over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        message = f"the request body is over {limit:,} bytes: send a shorter one"
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+
+
+def add_error_handlers(app: FastAPI, page: ErrorPage) -> None:
+    """Answer every error in the one shape, and a browser's wrong address with `page`."""
+
+    def on_request_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestError)
+        status = error.status or _wrong_request(request)
+        return JSONResponse(error.body(), status, headers=error.headers)
+
+    def on_validation_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        message, param = _first_problem(error.errors())
+        body = _body(message, "invalid_request_error", param, "invalid_value")
+        return JSONResponse(body, _wrong_request(request))
+
+    def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        message = error.detail
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            message = f"there is nothing at {request.url.path}"
+        if _wants_page(request):
+            return page(request, error.status_code, message)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            message = f"{request.url.path} does not take {request.method}; it takes {allowed}"
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        body = _body(message, "invalid_request_error", None, code)
+        return JSONResponse(body, error.status_code, headers=error.headers)
+
+    def on_any_error(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        message = "the server failed on this request; its log says why"
+        if _wants_page(request):
+            return page(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
+        body = _body(message, "server_error", None, "internal_error")
+        return JSONResponse(body, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    app.add_exception_handler(RequestError, on_request_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_any_error)
+
+
+def _body(message: str, type: str, param: str | None, code: str | None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+
+
+def _wrong_request(request: Request) -> int:
+    is_openai = request.url.path.startswith("/v1/")
+    return HTTPStatus.BAD_REQUEST if is_openai else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _wants_page(request: Request) -> bool:
+    is_api = request.url.path.startswith(("/v1", "/api", "/static"))
+    return not is_api and "text/html" in request.headers.get("accept", "")
+
+
+def _first_problem(problems: Any) -> tuple[str, str | None]:
+    """The first thing wrong as a sentence that names the field, and the field's dotted path."""
+    problem = problems[0]
+    if problem["type"] == "json_invalid":
+        return f"the body is not valid JSON: {problem['ctx']['error']}", None
+    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
+    # A union reports each of its branches; the branch's name is no part of the field's path.
+    path = ".".join(part for part in place if "[" not in part and part not in ("str", "int"))
+    if not path:
+        return f"the body: {_sentence(problem)}", None
+    return f"{path}: {_sentence(problem)}", path
+
+
+def _sentence(problem: Any) -> str:
+    match problem["type"]:
+        case "missing":
+            return "this field is required"
+        case "extra_forbidden":
+            return "there is no such field; remove it"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+    message = str(problem["msg"])
+    return message[:1].lower() + message[1:]

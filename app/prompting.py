@@ -1,0 +1,94 @@
+"""From a completion request to the texts that the engine should write."""
+
+from dataclasses import dataclass
+
+from app.engine import Task
+from app.errors import InvalidRequest
+from app.registry import LoadedRun
+from app.schemas import CompletionRequest, Context
+from model.decoding import Decoder, Token, score
+from model.sampling import Sampling
+from model.tokenizer import CharTokenizer, UnknownCharacters
+
+MAX_SCORED_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the model takes it, with the log-probabilities of its characters if wanted."""
+
+    ids: list[int]
+    context: Context
+    scores: list[Token | None] | None
+
+
+def read_prompts(request: CompletionRequest, loaded: LoadedRun) -> list[Prompt]:
+    """Raises InvalidRequest for what the vocabulary does not have. May take a while."""
+    return [_read(prompt, request, loaded) for prompt in request.prompts]
+
+
+def tasks(request: CompletionRequest, loaded: LoadedRun, prompts: list[Prompt]) -> list[Task]:
+    """`n` for each prompt, the same seeds for every prompt."""
+    if request.max_tokens == 0:
+        return []
+    tokenizer = loaded.tokenizer
+    return [
+        Task(
+            writer=Decoder(
+                loaded.model,
+                prompt.ids or start_ids(tokenizer),
+                _sampling(request, number),
+                request.logprobs or 0,
+            ),
+            text_of=lambda i: tokenizer.decode([i]),
+            max_tokens=request.max_tokens,
+            stops=request.stop,
+        )
+        for prompt in prompts
+        for number in range(request.n)
+    ]
+
+
+def start_ids(tokenizer: CharTokenizer) -> list[int]:
+    """What an empty prompt starts from: a newline, where the vocabulary has one."""
+    return [tokenizer.vocabulary.index("\n") if "\n" in tokenizer.vocabulary else 0]
+
+
+def _read(prompt: str | list[int], request: CompletionRequest, loaded: LoadedRun) -> Prompt:
+    tokenizer = loaded.tokenizer
+    ids = _encode(prompt, tokenizer)
+    seen = ids[max(0, len(ids) - loaded.model.block_size) :]
+    context = Context(
+        prompt_tokens=len(ids), seen_tokens=len(seen), seen_text=tokenizer.decode(seen)
+    )
+    scores = None
+    if request.echo and request.logprobs is not None:
+        if len(ids) > MAX_SCORED_CHARACTERS:
+            message = f"prompt: at most {MAX_SCORED_CHARACTERS:,} characters for echo with logprobs"
+            raise InvalidRequest(message, param="prompt", code="too_large")
+        scores = score(loaded.model, ids, request.logprobs)
+    return Prompt(ids, context, scores)
+
+
+def _encode(prompt: str | list[int], tokenizer: CharTokenizer) -> list[int]:
+    if isinstance(prompt, str):
+        try:
+            return tokenizer.encode(prompt)
+        except UnknownCharacters as error:
+            message = f"prompt: {error}"
+            raise InvalidRequest(message, param="prompt", code="unknown_characters") from None
+    if prompt and max(prompt) >= tokenizer.vocab_size:
+        message = f"prompt: token ids go from 0 to {tokenizer.vocab_size - 1}, not {max(prompt)}"
+        raise InvalidRequest(message, param="prompt", code="unknown_tokens")
+    return prompt
+
+
+def _sampling(request: CompletionRequest, number: int) -> Sampling:
+    return Sampling(
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        seed=None if request.seed is None else request.seed + number,
+    )

@@ -1,0 +1,29 @@
+"""`/api/runs`: the runs, their configuration and their history."""
+
+from fastapi import APIRouter
+
+from app.deps import RegistryDep
+from app.errors import ErrorReply
+from app.run_listing import RunDetail, RunList, detail, list_runs
+
+router = APIRouter(prefix="/api", tags=["Runs"])
+
+
+@router.get("/runs", summary="All runs")
+def get_runs(registry: RegistryDep) -> RunList:
+    """Every run by id, and the folders that cannot be read with the reason."""
+    return list_runs(registry)
+
+
+@router.get(
+    "/runs/{id}",
+    summary="One run",
+    responses={
+        404: {"model": ErrorReply, "description": "There is no such run."},
+        503: {"model": ErrorReply, "description": "The run's folder is broken."},
+        "default": {"model": ErrorReply, "description": "Any other error."},
+    },
+)
+def get_run(id: str, registry: RegistryDep) -> RunDetail:
+    """The same, with every evaluation, every sample and the vocabulary."""
+    return detail(registry.run(id))

@@ -1,0 +1,235 @@
+"""Requests and replies of the API, with their bounds."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+MAX_PROMPT_CHARACTERS = 100_000
+MAX_SEQUENCES = 32
+
+TokenId = Annotated[int, Field(ge=0)]
+PromptValue = str | list[str] | list[TokenId] | list[list[TokenId]]
+StopString = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _one_message(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One message instead of one for each branch of the union."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise ValueError("must be a text, a list of texts, token ids or lists of them") from None
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _Request(BaseModel):
+    """A field that is null counts as left out, as OpenAI's clients expect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Any) -> Any:
+        if isinstance(fields, dict):
+            return {name: value for name, value in fields.items() if value is not None}
+        return fields
+
+
+class StreamOptions(_Request):
+    include_usage: bool = Field(False, description="Send one more event, with the usage.")
+
+
+class CompletionRequest(_Request):
+    """What to go on writing, and how the characters are drawn."""
+
+    model: str = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
+    prompt: Annotated[PromptValue, WrapValidator(_one_message)] = Field(
+        "",
+        description="The text to go on from, several texts, or token ids. An empty one starts "
+        f"from a newline. At most {MAX_PROMPT_CHARACTERS:,} characters in all.",
+        examples=["ROMEO:"],
+    )
+    max_tokens: int = Field(
+        16, ge=0, le=10_000, description="How many characters to write; 0 only with `echo`."
+    )
+    temperature: float = Field(
+        1.0, ge=0, le=10, description="Divides the logits; 0 always takes the likeliest character."
+    )
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Draw from the fewest likeliest that hold this probability."
+    )
+    top_k: int | None = Field(None, ge=1, description="Draw from the k likeliest characters.")
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="Leave out what is below this share of the likeliest's."
+    )
+    repetition_penalty: float = Field(
+        1.0, ge=0.1, le=10, description="Above 1, characters already there become less likely."
+    )
+    n: int = Field(1, ge=1, le=8, description="Texts per prompt; with a seed, seed, seed + 1, …")
+    stop: Annotated[
+        list[StopString], BeforeValidator(_as_list, json_schema_input_type=str | list[StopString])
+    ] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Up to four strings; the text ends before the first that appears.",
+    )
+    seed: int | None = Field(
+        None, ge=-(2**63), lt=2**63, description="The same seed gives the same text again."
+    )
+    logprobs: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="Also give each character's natural log-probability, and those of this many "
+        "likeliest ones, before temperature and filters.",
+    )
+    echo: bool = Field(False, description="Begin the text with the prompt.")
+    stream: bool = Field(False, description="Send server-sent events as the text is written.")
+    stream_options: StreamOptions = Field(default_factory=StreamOptions)
+    step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
+    user: str | None = Field(None, description="Accepted and ignored.")
+    best_of: int | None = Field(None, description="Only as large as `n`.")
+    presence_penalty: float = Field(0.0, ge=0, le=0, description="Only 0.")
+    frequency_penalty: float = Field(0.0, ge=0, le=0, description="Only 0.")
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("max_tokens must be at least 1 unless echo is true")
+        if self.best_of not in (None, self.n):
+            raise ValueError("best_of must be left out or equal n")
+        if sum(map(len, self.prompts)) > MAX_PROMPT_CHARACTERS:
+            raise ValueError(f"prompt must have at most {MAX_PROMPT_CHARACTERS:,} characters")
+        if not 1 <= len(self.prompts) * self.n <= MAX_SEQUENCES:
+            raise ValueError(f"prompt times n must make 1 to {MAX_SEQUENCES} texts")
+        return self
+
+    @property
+    def prompts(self) -> list[str] | list[list[int]]:
+        """One entry per prompt; token ids count as one prompt unless they are lists in a list."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if self.prompt and isinstance(self.prompt[0], int):
+            return [self.prompt]
+        return self.prompt  # type: ignore[return-value]
+
+
+class Context(BaseModel):
+    """What of the prompt the model saw."""
+
+    prompt_tokens: int = Field(description="Characters in the prompt.")
+    seen_tokens: int = Field(description="How many of its last ones are inside the context.")
+    seen_text: str = Field(description="Those characters.")
+
+
+class Logprobs(BaseModel):
+    """Natural logarithms, from the model's own distribution; one entry per character."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None] = Field(description="null for a text's first character.")
+    top_logprobs: list[dict[str, float] | None] = Field(
+        description="The likeliest characters there, and always the one that was drawn."
+    )
+    text_offset: list[int] = Field(description="Where each begins in the choice's whole text.")
+
+
+class Choice(BaseModel):
+    """One text. Choices are ordered by prompt, then by seed."""
+
+    index: int
+    text: str
+    logprobs: Logprobs | None = None
+    finish_reason: Literal["length", "stop"] | None = Field(
+        description="`length`: max_tokens written. `stop`: a stop string. null: not the end."
+    )
+
+
+class Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Completion(BaseModel):
+    """OpenAI's text completion, with `context` besides."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int = Field(description="Seconds since 1970.")
+    model: str
+    choices: list[Choice]
+    usage: Usage | None = None
+    context: Context | None = Field(None, description="For the first prompt.")
+    contexts: list[Context] | None = Field(None, description="For each of several prompts.")
+
+
+class Model(BaseModel):
+    """A run as OpenAI's model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="Seconds since 1970.")
+    owned_by: Literal["sidelight"] = "sidelight"
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class AttentionRequest(_Request):
+    """A text, and which heads of which run should read it."""
+
+    run: str = Field(description="Id of a run.", examples=["baseline"])
+    text: str = Field(
+        min_length=1,
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="The text; of a longer one than the context, the end.",
+        examples=["To be, or not to be"],
+    )
+    step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
+    layers: Annotated[list[TokenId], Field(min_length=1, max_length=96)] | None = Field(
+        None, description="Only these layers, from 0; all if left out."
+    )
+    heads: Annotated[list[TokenId], Field(min_length=1, max_length=96)] | None = Field(
+        None, description="Only these heads, from 0; all if left out."
+    )
+    kind: Literal["raw"] = Field("raw", description="`raw`: the softmax as the model uses it.")
+
+
+class AttentionReply(BaseModel):
+    """The maps of the chosen heads; the rows of each sum to 1."""
+
+    run: str
+    step: int | None
+    tokens: list[str] = Field(description="The T characters that were seen.")
+    text_offset: int = Field(description="Characters left out at the start of the text.")
+    n_layer: int = Field(description="Layers of the model.")
+    n_head: int = Field(description="Heads of each layer.")
+    layers: list[int] = Field(description="The layers that are here.")
+    heads: list[int] = Field(description="The heads that are here.")
+    shape: list[int] = Field(description="Layers, heads, T, T.")
+    maps: list[list[list[list[float]]]] = Field(
+        description="[layer][head][query][key], rounded to 8 decimals."
+    )
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    ready: bool = Field(description="Whether a run can be loaded.")
+    runs: list[str] = Field(description="Those that can be read.")
+    broken: dict[str, str] = Field(description="Why the others cannot.")

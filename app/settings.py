@@ -1,0 +1,36 @@
+"""What an operator can set, from the environment (prefix `SIDELIGHT_`)."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every field is also an environment variable, `SIDELIGHT_PORT` for `port` and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="SIDELIGHT_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    checkpoints: Path = Field(ROOT / "checkpoints", description="The folder of run folders.")
+    memory_budget_mb: int = Field(
+        1024, ge=1, description="Megabytes of weights kept loaded; the least recently used go."
+    )
+    threads: int = Field(
+        1, ge=1, description="torch threads per operation; small models are fastest with one."
+    )
+    max_active: int = Field(16, ge=1, description="Sequences that are written at the same time.")
+    max_waiting: int = Field(64, ge=0, description="Sequences that may wait for their turn.")
+    max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
+    attention_cells: int = Field(
+        64_000_000, ge=1, description="Largest layers x heads x T x T that is worked out."
+    )
+    attention_json_cells: int = Field(
+        1_000_000, ge=1, description="Largest layers x heads x T x T that is sent as JSON."
+    )
+    shutdown_seconds: int = Field(
+        3, ge=0, description="How long open streams may go on once the server is told to stop."
+    )

@@ -1,0 +1,144 @@
+"""Tiny runs in a temporary folder, and the app on top of them: in process, and on a real port."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+import uvicorn
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from model.config import (
+    BigramConfig,
+    CorpusInfo,
+    GPTConfig,
+    ModelConfig,
+    NGramConfig,
+    RunConfig,
+    TrainConfig,
+)
+from model.families import build_model
+from model.ngram import NGram
+from model.run_folder import Estimate, Metric, RunFolder, Sample
+from model.tokenizer import CharTokenizer
+
+CHARACTERS = "\n !',-.:?ABEFHIJMORTWabcdefghiklmnoprstuvwy"
+TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
+GPT = GPTConfig(vocab_size=len(CHARACTERS), block_size=16, n_layer=2, n_head=2, n_embd=8)
+
+
+def write_run(
+    root: Path, run_id: str, model: ModelConfig = GPT, seed: int = 0, steps: tuple[int, ...] = ()
+) -> RunFolder:
+    """A run with random weights, as different from each other's as their seeds."""
+    folder = RunFolder(root / run_id)
+    tokenizer = CharTokenizer(CHARACTERS)
+    torch.manual_seed(seed)
+    for step in steps:
+        folder.write_snapshot(step, build_model(model))
+    network = build_model(model)
+    if isinstance(network, NGram):
+        network.count(torch.tensor(tokenizer.encode(TEXT)))
+    folder.write_tokenizer(tokenizer)
+    folder.write_weights(network)
+    folder.write_metrics(
+        [
+            Metric(
+                step=0,
+                train_loss=4.0,
+                val_loss=4.1,
+                learning_rate=1e-3,
+                elapsed_s=0.0,
+                tokens_per_s=0.0,
+                estimate=Estimate(train_loss=3.9, val_loss=4.2),
+            ),
+            Metric(
+                step=100,
+                train_loss=2.5,
+                val_loss=2.6,
+                learning_rate=1e-3,
+                elapsed_s=1.5,
+                tokens_per_s=34000.0,
+            ),
+        ]
+    )
+    folder.write_samples([Sample(step=100, prompt="\n", text="To be", seed=1337)])
+    folder.write_config(
+        RunConfig(
+            id=run_id,
+            title=run_id.title(),
+            model=model,
+            train=TrainConfig(max_iters=100),
+            corpus=CorpusInfo(name="test", sha256="0" * 64, characters=len(TEXT)),
+            params=network.size,
+            hypothesis="It learns.",
+        )
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that no test changes."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    write_run(root, "baseline", steps=(10, 50))
+    write_run(root, "case-1", seed=1)
+    write_run(root, "bigram", BigramConfig(vocab_size=len(CHARACTERS)))
+    write_run(root, "ngram", NGramConfig(vocab_size=len(CHARACTERS), order=3))
+    return root
+
+
+@pytest.fixture(scope="session")
+def client(shared_checkpoints: Path) -> Iterator[TestClient]:
+    """The app without a port; it collects a whole stream before it answers."""
+    app = create_app(Settings(checkpoints=shared_checkpoints, attention_json_cells=2000))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+class LiveServer:
+    """The app behind uvicorn on a free port, in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_app(settings)
+        config = uvicorn.Config(
+            self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> "LiveServer":
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+    def gauge(self, name: str) -> int:
+        """A number from /metrics."""
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"sidelight_{name} "))
+
+
+def wait_until(condition, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def live(shared_checkpoints: Path) -> Iterator[LiveServer]:
+    settings = Settings(checkpoints=shared_checkpoints, max_active=2, max_waiting=2)
+    with LiveServer(settings) as server:
+        yield server
