@@ -155,16 +155,15 @@ class RunFolder:
 
     def write_weights(self, model: LanguageModel) -> None:
         """The final weights, as they are."""
-        self._write(self.weights_path(), safetensors.torch.save(_tensors(model)))
+        write_atomically(self.weights_path(), safetensors.torch.save(_tensors(model)))
 
     def write_snapshot(self, step: int, model: LanguageModel) -> None:
         """Weights on the way, in half precision: 1 part in 2,000 off, half the size."""
         halves = {k: t.half() if t.is_floating_point() else t for k, t in _tensors(model).items()}
-        self._write(self.weights_path(step), safetensors.torch.save(halves))
+        write_atomically(self.weights_path(step), safetensors.torch.save(halves))
 
-    def _write(self, name: str | Path, content: str | bytes) -> None:
-        data = content.encode() if isinstance(content, str) else content
-        write_atomically(self.path / name, data)
+    def _write(self, name: str, content: str) -> None:
+        write_atomically(self.path / name, content.encode())
 
     def _bytes(self, name: str) -> bytes:
         try:

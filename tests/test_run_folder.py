@@ -192,3 +192,14 @@ def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(tmp_path: Path) -> 
         data = path.read_bytes()
         assert len(data) == 3_000_000 and len(set(data)) == 1
         path.unlink()
+
+
+def test_a_folder_named_from_here_is_written_where_it_is_read(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("checkpoints/small"))
+    folder.write_weights(build_model(SMALL))
+    folder.write_snapshot(1, build_model(SMALL))
+    folder.write_config(config())
+    assert folder.load_model(1).block_size == folder.load_model().block_size == 4
