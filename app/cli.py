@@ -19,6 +19,7 @@ from app.errors import RequestError
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.inspection import Inspection
     from app.registry import LoadedRun
 
 cli = typer.Typer(
@@ -137,14 +138,7 @@ def attention(
         out.write_bytes(npy(seen.maps))
     else:
         with out.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["layer", "head", "query", "key", "query_token", "key_token", "weight"])
-            for i, number in enumerate(seen.layers):
-                for j, other in enumerate(seen.heads):
-                    for q, from_token in enumerate(seen.tokens):
-                        for k, to_token in enumerate(seen.tokens[: q + 1]):
-                            weight = float(seen.maps[i, j, q, k])
-                            rows.writerow([number, other, q, k, from_token, to_token, weight])
+            csv.writer(file).writerows(_cells(seen))
 
 
 @cli.command()
@@ -162,6 +156,16 @@ def runs(checkpoints: Checkpoints = None) -> None:
     _table(["run", "title", "parameters", "train loss", "val loss"], rows)
     for folder in listed.broken:
         print(f"{folder.id} is broken: {folder.reason}", file=sys.stderr)
+
+
+def _cells(seen: "Inspection") -> Iterator[list[object]]:
+    """A row for each number that is not zero by causality, below a row of names."""
+    yield ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    for maps, layer in zip(seen.maps.tolist(), seen.layers, strict=True):
+        for rows, head in zip(maps, seen.heads, strict=True):
+            for q, token in enumerate(seen.tokens):
+                for k in range(q + 1):
+                    yield [layer, head, q, k, token, seen.tokens[k], rows[q][k]]
 
 
 @contextmanager
