@@ -52,6 +52,7 @@ class _Shelf:
     """A loaded model and how many have it on loan."""
 
     loading: Future[LoadedRun]
+    step: int | None
     stamp: Stamp
     size: int
     loans: int = 0
@@ -92,7 +93,7 @@ class Registry:
         """A loaded model for as long as the block lasts. Raises UnknownRun or UnusableRun."""
         shelf = self._take(id, step)
         try:
-            yield self._loaded(shelf, (id, step))
+            yield self._loaded(shelf, id)
         finally:
             with self._lock:
                 shelf.loans -= 1
@@ -112,10 +113,11 @@ class Registry:
                     param="step",
                     code="unknown_snapshot",
                 )
+            step = _available(run, step)
             shelf = self._shelves.get((id, step))
             is_new = shelf is None or shelf.stamp != stamp
             if shelf is None or is_new:
-                shelf = _Shelf(Future(), stamp, _weight_bytes(run.folder, step))
+                shelf = _Shelf(Future(), step, stamp, _weight_bytes(run.folder, step))
                 self._shelves[id, step] = shelf
             self._shelves.move_to_end((id, step))
             shelf.loans += 1
@@ -126,18 +128,18 @@ class Registry:
                 shelf.loading.set_exception(error)
         return shelf
 
-    def _loaded(self, shelf: _Shelf, key: Key) -> LoadedRun:
+    def _loaded(self, shelf: _Shelf, id: str) -> LoadedRun:
         """Wait for the model; one that cannot be loaded is broken until its folder changes."""
         try:
             return shelf.loading.result()
         except BaseException as error:
-            id, step = key
             with self._lock:
-                if self._shelves.get(key) is shelf:
+                for key in [key for key, kept in self._shelves.items() if kept is shelf]:
                     del self._shelves[key]
                 if not isinstance(error, BrokenRun):
                     raise
-                if step is None and id in self._known and self._known[id][0] == shelf.stamp:
+                is_final = shelf.step is None
+                if is_final and id in self._known and self._known[id][0] == shelf.stamp:
                     self._known[id] = (shelf.stamp, str(error))
             raise _unusable(id, str(error)) from None
 
@@ -203,13 +205,20 @@ def _read(folder: RunFolder) -> Run | str:
             samples=folder.read_samples(),
             steps=folder.snapshot_steps(),
         )
-        folder.weight_bytes()
+        folder.weight_bytes(_available(run, None))
     except BrokenRun as error:
         return str(error)
     sizes = run.tokenizer.vocab_size, run.config.model.vocab_size
     if sizes[0] != sizes[1]:
         return f"{folder.id}/tokenizer.json: {sizes[0]} characters, but the model has {sizes[1]}"
     return run
+
+
+def _available(run: Run, step: int | None) -> int | None:
+    """`step`, or for the final weights of a run that is still training its newest snapshot."""
+    if step is None and run.steps and not run.folder.weights_path().exists():
+        return run.steps[-1]
+    return step
 
 
 def _weight_bytes(folder: RunFolder, step: int | None) -> int:

@@ -9,6 +9,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
         "img-src 'self' data: blob:",
+        # Plotly puts the rules of its mode bar and hover labels into a style element of its own;
+        # without them figures lose both. Scripts stay strict.
         "style-src 'self' 'unsafe-inline'",
         "object-src 'none'",
         "base-uri 'none'",
