@@ -11,7 +11,7 @@ const NAMES = { " ": "space", "\n": "newline", "\t": "tab", "\r": "carriage retu
  * @returns {string} the text with a sign in place of each invisible character
  */
 export function glyphs(text) {
-  return text.replace(/[ \n\t\r\u00a0\u0000-\u001f\u200b-\u200f\ufeff]/g, (character) => {
+  return text.replace(/[\s\p{C}]/gu, (character) => {
     return GLYPHS[character] ?? `U+${codePoint(character)}`;
   });
 }

@@ -124,7 +124,8 @@ export function addressOf(path, fields, state) {
     const value = state[name];
     if (value === undefined || value === null) continue;
     const raw = field.format(value);
-    if (raw !== (field.initial === null ? null : field.format(field.initial))) params.set(name, raw);
+    if (raw !== (field.initial === null ? null : field.format(field.initial)))
+      params.set(name, raw);
   }
   const query = params.toString();
   return query ? `${path}?${query}` : path;

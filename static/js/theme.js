@@ -1,7 +1,6 @@
 // Dark or light. A classic script in the head, so that the page is never painted in the wrong one.
 // What was chosen is remembered; until then the system decides, also while the page is open.
 // A figure that draws with the theme's colours listens for "themechange" on the document.
-"use strict";
 
 (() => {
   const KEY = "sidelight-theme";

@@ -1,0 +1,190 @@
+// The page "/": one prompt, several runs, side by side.
+import { announce } from "./announce.js";
+import { Composer, pageFields, randomSeed } from "./composer.js";
+import { pageData } from "./page_data.js";
+import { Panel } from "./panel.js";
+import { attachProbabilityCard } from "./probability_card.js";
+import { addressOf, readAddress, writeAddress } from "./state.js";
+import { TINT_FROM } from "./surprise.js";
+
+const MOST_PANELS = 4;
+const USUAL_RUNS = ["baseline", "case-1", "case-2", "case-3"];
+const LONGEST_ADDRESS = 6000;
+
+/** @type {<T extends HTMLElement>(id: string) => T} */
+const byId = (id) => {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return /** @type {any} */ (element);
+};
+
+class ComparePage {
+  #list = pageData();
+  #fields = pageFields(usualRuns(this.#list.runs.map(({ id }) => id)));
+  #state = readAddress(this.#fields);
+  #composer = new Composer(byId("composer"), () => this.#changed());
+  #panels = byId("panels");
+  #add = /** @type {HTMLButtonElement} */ (byId("add-panel"));
+  /** @type {Panel[]} */
+  #shown = [];
+
+  start() {
+    this.#composer.show(this.#state);
+    this.#panels.replaceChildren();
+    for (const run of this.#state.runs.slice(0, MOST_PANELS)) this.#addPanel(run);
+    byId("no-runs").hidden = this.#list.runs.length > 0;
+    this.#listen();
+    this.#showTint(this.#state.tint);
+    this.#showBusy();
+    attachProbabilityCard(this.#panels, byId("probability-card"));
+    if (this.#state.go) this.#generate();
+  }
+
+  #listen() {
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#generate();
+    });
+    byId("stop").addEventListener("click", () => this.#stop());
+    byId("again").addEventListener("click", () => {
+      this.#composer.show({ seed: randomSeed() });
+      this.#generate();
+    });
+    byId("copy-link").addEventListener("click", () => this.#copyLink());
+    this.#add.addEventListener("click", () => this.#addUnused());
+    const tint = /** @type {HTMLInputElement} */ (byId("tint"));
+    tint.addEventListener("change", () => this.#showTint(tint.checked));
+    document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.key === "Escape") this.#stop();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.#generate();
+    }
+  }
+
+  #generate() {
+    if (this.#shown.length === 0) return;
+    const writing = this.#composer.read();
+    this.#composer.show(writing);
+    this.#save({ go: true });
+    for (const panel of this.#shown) void panel.generate(writing);
+    announce("");
+  }
+
+  #stop() {
+    const writing = this.#shown.filter(({ busy }) => busy);
+    for (const panel of writing) panel.stop();
+    if (writing.length > 0) announce("Stopped");
+  }
+
+  #changed() {
+    this.#save({ go: false });
+  }
+
+  /** @param {Partial<typeof this.state>} [changes] */
+  #save(changes = {}) {
+    const runs = this.#shown.map(({ runId }) => runId);
+    this.#state = { ...this.#state, ...this.#composer.read(), runs, ...changes };
+    const address = addressOf(location.pathname, this.#fields, this.#state);
+    // A browser refuses an address that is too long; the page then keeps the prompt to itself.
+    const prompt = address.length > LONGEST_ADDRESS ? { prompt: undefined } : {};
+    writeAddress(this.#fields, { ...this.#state, ...prompt });
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** @param {string} run */
+  #addPanel(run) {
+    const panel = new Panel(byId("panel-template"), this.#list, run, {
+      onRun: () => this.#save(),
+      onRemove: (removed) => this.#remove(removed),
+      onState: () => this.#showBusy(),
+    });
+    this.#shown.push(panel);
+    this.#panels.append(panel.element);
+    this.#showBusy();
+    return panel;
+  }
+
+  #addUnused() {
+    const shown = new Set(this.#shown.map(({ runId }) => runId));
+    const run = this.#list.runs.find(({ id }) => !shown.has(id)) ?? this.#list.runs[0];
+    if (!run) return;
+    const panel = this.#addPanel(run.id);
+    this.#save();
+    panel.element.querySelector("select")?.focus();
+  }
+
+  /** @param {Panel} panel */
+  #remove(panel) {
+    panel.stop();
+    panel.element.remove();
+    this.#shown = this.#shown.filter((other) => other !== panel);
+    this.#save();
+    this.#showBusy();
+    this.#add.focus();
+  }
+
+  #showBusy() {
+    const busy = this.#shown.some((panel) => panel.busy);
+    const none = this.#shown.length === 0;
+    setDisabled("stop", !busy);
+    setDisabled("generate", none);
+    setDisabled("again", none);
+    this.#add.disabled = this.#shown.length >= MOST_PANELS || this.#list.runs.length === 0;
+    this.#panels.dataset.count = String(this.#shown.length);
+    byId("no-panels").hidden = !none || this.#list.runs.length === 0;
+  }
+
+  /** @param {boolean} on */
+  #showTint(on) {
+    /** @type {HTMLInputElement} */ (byId("tint")).checked = on;
+    this.#panels.classList.toggle("is-tinted", on);
+    byId("legend").hidden = !on;
+    byId("legend-steps").replaceChildren(...legendSteps());
+    this.#save({ tint: on });
+  }
+
+  async #copyLink() {
+    this.#save();
+    const whole = readAddress(this.#fields).prompt === this.#state.prompt;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      announce(whole ? "Copied the link" : "Copied the link, without the prompt: it is too long");
+    } catch {
+      announce("The browser does not let this page copy; the address bar has the link");
+    }
+  }
+}
+
+/** @param {string[]} ids */
+function usualRuns(ids) {
+  const usual = USUAL_RUNS.filter((id) => ids.includes(id));
+  return usual.length > 0 ? usual : ids.slice(0, MOST_PANELS);
+}
+
+/** @returns {HTMLElement[]} */
+function legendSteps() {
+  return [0, ...TINT_FROM].map((from, index) => {
+    const step = document.createElement("li");
+    step.className = `legend-step tint-${index}`;
+    step.textContent = index === TINT_FROM.length ? `${from}+` : String(from);
+    return step;
+  });
+}
+
+/**
+ * @param {string} id
+ * @param {boolean} disabled
+ */
+function setDisabled(id, disabled) {
+  /** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled;
+}
+
+new ComparePage().start();

@@ -1,0 +1,288 @@
+// One run on the page: chosen, prompted, watched, taken away.
+import { announce } from "./announce.js";
+import { ApiError, isAbort, streamCompletion } from "./api.js";
+import { grouped } from "./format.js";
+import { fillRunPicker, runFacts } from "./run_picker.js";
+import { bits } from "./surprise.js";
+import { TokenText } from "./tokens.js";
+import { asJson, asText, download } from "./transcript.js";
+
+/** @typedef {import("./api.js").Run} Run */
+/** @typedef {import("./api.js").RunList} RunList */
+/** @typedef {import("./api.js").CompletionChunk} CompletionChunk */
+/** @typedef {import("./composer.js").Writing} Writing */
+/** @typedef {"empty" | "waiting" | "writing" | "done" | "stopped" | "failed"} PanelState */
+
+const ALTERNATIVES = 5;
+const SLOW_MS = 4000;
+
+export class Panel {
+  element;
+  /** @type {PanelState} */
+  state = "empty";
+  #list;
+  #onChange;
+  #run;
+  #text;
+  /** @type {AbortController | null} */
+  #abort = null;
+  /** @type {Writing | null} */
+  #writing = null;
+  /** @type {import("./api.js").Context | null} */
+  #context = null;
+  #startedAt = 0;
+  #firstAt = 0;
+  #lastAt = 0;
+
+  /**
+   * @param {HTMLTemplateElement} template
+   * @param {RunList} list
+   * @param {string} run
+   * @param {{ onRun: () => void, onRemove: (panel: Panel) => void, onState: () => void }} on
+   */
+  constructor(template, list, run, on) {
+    const content = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLElement} */ (content.firstElementChild);
+    this.#list = list;
+    this.#run = run;
+    this.#onChange = on.onState;
+    this.#text = new TokenText(this.#part("text"));
+    const picker = /** @type {HTMLSelectElement} */ (this.#part("picker"));
+    fillRunPicker(picker, list, run);
+    picker.addEventListener("change", () => {
+      this.#choose(picker.value);
+      on.onRun();
+    });
+    this.#part("remove").addEventListener("click", () => on.onRemove(this));
+    this.#part("retry").addEventListener("click", () => this.#retry());
+    this.#part("copy").addEventListener("click", () => this.#copy());
+    this.#part("save-text").addEventListener("click", () => this.#save("txt"));
+    this.#part("save-json").addEventListener("click", () => this.#save("json"));
+    this.#describe();
+    this.#show("empty");
+  }
+
+  get runId() {
+    return this.#run;
+  }
+
+  get busy() {
+    return this.state === "waiting" || this.state === "writing";
+  }
+
+  /**
+   * Write on from a prompt, until the end, an error, or stop().
+   * @param {Writing} writing
+   */
+  async generate(writing) {
+    this.stop();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#writing = writing;
+    this.#context = null;
+    this.#text.restart(writing.prompt);
+    this.#startedAt = performance.now();
+    this.#show("waiting");
+    const slow = setTimeout(() => this.state === "waiting" && this.#showStatus(), SLOW_MS);
+    try {
+      for await (const chunk of streamCompletion(request(this.#run, writing), abort.signal)) {
+        if (abort.signal.aborted) break;
+        this.#receive(chunk);
+      }
+      if (this.#abort === abort) this.#show(abort.signal.aborted ? "stopped" : "done");
+    } catch (error) {
+      if (this.#abort === abort) this.#fail(error);
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
+  stop() {
+    if (!this.busy) return;
+    this.#abort?.abort();
+    this.#show("stopped");
+  }
+
+  /** @param {CompletionChunk} chunk */
+  #receive({ context, choices }) {
+    if (context) {
+      this.#context = context;
+      this.#text.markSeen(this.#writing?.prompt ?? "", context.seen_tokens);
+      this.#showContext();
+    }
+    const logprobs = choices[0]?.logprobs;
+    if (!logprobs || logprobs.tokens.length === 0) return;
+    this.#lastAt = performance.now();
+    if (this.state === "waiting") {
+      this.#firstAt = this.#lastAt;
+      this.#show("writing");
+    }
+    this.#text.append(
+      logprobs.tokens.map((text, index) => ({
+        text,
+        logprob: logprobs.token_logprobs[index] ?? 0,
+        top: Object.entries(logprobs.top_logprobs[index] ?? {}),
+      })),
+    );
+    this.#showStatus();
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    if (isAbort(error)) return this.#show("stopped");
+    if (!(error instanceof ApiError)) throw error;
+    const { retryAfter } = error;
+    const wait = retryAfter ? ` Try again in ${retryAfter} s.` : "";
+    this.#part("error-text").textContent = sentence(error.message) + wait;
+    this.#part("error").classList.toggle("is-disconnected", error.disconnected);
+    this.#show("failed");
+  }
+
+  /** @param {string} run */
+  #choose(run) {
+    this.stop();
+    this.#run = run;
+    this.#writing = null;
+    this.#context = null;
+    this.#text.restart("");
+    this.#describe();
+    this.#show("empty");
+  }
+
+  #describe() {
+    const run = this.#find();
+    const facts = run ? runFacts(run, this.#list.runs) : [];
+    this.#part("facts").replaceChildren(...facts);
+    this.#part("title").textContent = run?.title ?? this.#run;
+    this.#part("text").setAttribute("aria-label", `Text written by ${this.#run}`);
+    this.#part("remove").setAttribute("aria-label", `Remove ${this.#run}`);
+  }
+
+  /** @param {PanelState} state */
+  #show(state) {
+    this.state = state;
+    this.element.dataset.state = state;
+    this.element.setAttribute("aria-busy", String(this.busy));
+    const some = this.#text.tokens.length > 0;
+    this.#part("empty").hidden = state !== "empty";
+    this.#part("text").hidden = state === "empty" || (state === "failed" && !some);
+    this.#part("error").hidden = state !== "failed";
+    this.#part("spinner").hidden = !this.busy;
+    this.#part("actions").hidden = this.busy || !some;
+    this.#showContext();
+    this.#showStatus();
+    if (!this.busy && some) this.#linkToAttention();
+    this.#onChange();
+  }
+
+  #showStatus() {
+    this.#part("status").textContent = this.#statusText();
+  }
+
+  #statusText() {
+    const count = grouped(this.#text.tokens.length);
+    switch (this.state) {
+      case "waiting": {
+        const slow = performance.now() - this.#startedAt >= SLOW_MS;
+        return slow
+          ? "Still waiting: the model is being loaded, or others are ahead"
+          : "Waiting for the first character";
+      }
+      case "writing":
+        return `${count} of ${grouped(this.#writing?.length ?? 0)}${this.#speed()}`;
+      case "done":
+        return `${count} characters${this.#speed()} · ${this.#meanSurprise()}`;
+      case "stopped":
+        return `Stopped after ${count} characters${this.#speed()}`;
+      case "failed":
+        return this.#text.tokens.length > 0 ? `Broke off after ${count} characters` : "";
+      default:
+        return "";
+    }
+  }
+
+  #speed() {
+    const seconds = (this.#lastAt - this.#firstAt) / 1000;
+    if (seconds <= 0 || this.#text.tokens.length === 0) return "";
+    return ` · ${grouped(Math.round(this.#text.tokens.length / seconds))} characters/s`;
+  }
+
+  #meanSurprise() {
+    const { tokens } = this.#text;
+    const total = tokens.reduce((sum, token) => sum + bits(token.logprob), 0);
+    return `${(total / tokens.length).toFixed(2)} bits each`;
+  }
+
+  #showContext() {
+    const context = this.#context;
+    const cropped = context !== null && context.seen_tokens < context.prompt_tokens;
+    this.#part("context").hidden = !cropped;
+    if (!cropped) return;
+    const { seen_tokens: seen, prompt_tokens: all } = context;
+    const last = seen === 1 ? "the last character" : `the last ${grouped(seen)}`;
+    this.#part("context").textContent = `Saw only ${last} of ${grouped(all)}; the rest is faded.`;
+  }
+
+  #linkToAttention() {
+    const run = this.#find();
+    const link = /** @type {HTMLAnchorElement} */ (this.#part("attention"));
+    link.hidden = !run?.attention;
+    if (!run?.attention) return;
+    const text = ((this.#writing?.prompt ?? "") + this.#text.written).slice(-run.block_size);
+    link.href = `/attention?${new URLSearchParams({ run: run.id, text })}`;
+  }
+
+  #find() {
+    return this.#list.runs.find(({ id }) => id === this.#run);
+  }
+
+  #retry() {
+    if (this.#writing) void this.generate(this.#writing);
+  }
+
+  async #copy() {
+    try {
+      await navigator.clipboard.writeText(asText(this.#transcript()));
+      announce(`Copied the text of ${this.#run}`);
+    } catch {
+      announce("The browser does not let this page copy; select the text instead");
+    }
+  }
+
+  /** @param {"txt" | "json"} kind */
+  #save(kind) {
+    const transcript = this.#transcript();
+    const name = `sidelight-${this.#run}-${transcript.sampling.seed}.${kind}`;
+    if (kind === "txt") download(name, asText(transcript), "text/plain");
+    else download(name, asJson(transcript), "application/json");
+  }
+
+  #transcript() {
+    if (!this.#writing) throw new Error("nothing has been written");
+    const { prompt, ...sampling } = this.#writing;
+    const { tokens } = this.#text;
+    return { run: this.#run, prompt, context: this.#context, sampling, tokens };
+  }
+
+  /** @param {string} name */
+  #part(name) {
+    const part = this.element.querySelector(`[data-part="${name}"]`);
+    if (!(part instanceof HTMLElement)) throw new Error(`the panel has no part "${name}"`);
+    return part;
+  }
+}
+
+/**
+ * @param {string} run
+ * @param {Writing} writing
+ * @returns {import("./api.js").CompletionRequest}
+ */
+function request(run, { prompt, length, ...sampling }) {
+  return { model: run, prompt, max_tokens: length, logprobs: ALTERNATIVES, ...sampling };
+}
+
+/** @param {string} message */
+function sentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

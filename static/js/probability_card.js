@@ -1,0 +1,218 @@
+// A card beside a character: how likely it was, and what else could have stood there.
+import { percent } from "./format.js";
+import { glyphs, spoken } from "./glyphs.js";
+import { bits } from "./surprise.js";
+import { TokenText } from "./tokens.js";
+
+/** @typedef {import("./tokens.js").Token} Token */
+
+const GAP_PX = 8;
+
+/**
+ * Show the card for the characters of every TokenText inside `root`, by pointer and by keyboard.
+ * @param {HTMLElement} root
+ * @param {HTMLElement} card a popover with .card-character, .card-summary, .card-alternatives
+ *   and .card-spoken in it
+ */
+export function attachProbabilityCard(root, card) {
+  const cursor = new Cursor(card);
+  root.addEventListener("pointerover", ({ target }) => {
+    const place = TokenText.at(target);
+    if (place) cursor.show(place.text, place.index);
+  });
+  root.addEventListener("pointerleave", () => cursor.hide());
+  root.addEventListener("pointerout", ({ relatedTarget }) => {
+    if (!TokenText.at(relatedTarget)) cursor.hide();
+  });
+  root.addEventListener("click", ({ target }) => {
+    const place = TokenText.at(target);
+    if (place) cursor.show(place.text, place.index);
+  });
+  root.addEventListener("focusin", ({ target }) => {
+    const text = TokenText.of(target);
+    if (text && target instanceof Element && target.matches(":focus-visible")) cursor.enter(text);
+  });
+  root.addEventListener("focusout", () => cursor.hide());
+  root.addEventListener("scroll", () => cursor.hide(), { capture: true, passive: true });
+  root.addEventListener("keydown", (event) => {
+    const text = TokenText.of(event.target);
+    if (text && cursor.move(text, event.key)) event.preventDefault();
+  });
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && cursor.hide());
+}
+
+class Cursor {
+  /** @type {TokenText | null} */
+  #text = null;
+  #index = 0;
+  #card;
+
+  /** @param {HTMLElement} card */
+  constructor(card) {
+    this.#card = card;
+  }
+
+  /** @param {TokenText} text */
+  enter(text) {
+    if (text.tokens.length > 0) this.#go(text, text === this.#text ? this.#index : 0);
+  }
+
+  /**
+   * @param {TokenText} text
+   * @param {string} key
+   * @returns {boolean} whether the key moves the cursor
+   */
+  move(text, key) {
+    const last = text.tokens.length - 1;
+    const from = text === this.#text ? this.#index : 0;
+    const to = destination(text, key, from);
+    if (to === null || last < 0) return false;
+    this.#go(text, Math.min(last, Math.max(0, to)));
+    return true;
+  }
+
+  /**
+   * @param {TokenText} text
+   * @param {number} index
+   * @param {{ scroll?: boolean }} [options]
+   */
+  show(text, index, { scroll = false } = {}) {
+    const token = text.tokens[index];
+    if (text !== this.#text) this.#text?.mark(null);
+    this.#text = text;
+    this.#index = index;
+    const element = text.mark(index, { scroll });
+    if (!token || !element) return;
+    fill(this.#card, token);
+    this.#card.showPopover();
+    placeBeside(this.#card, element);
+  }
+
+  hide() {
+    this.#text?.mark(null);
+    this.#card.hidePopover();
+  }
+
+  /**
+   * @param {TokenText} text
+   * @param {number} index
+   */
+  #go(text, index) {
+    this.show(text, index, { scroll: true });
+    const token = text.tokens[index];
+    const aloud = this.#card.querySelector(".card-spoken");
+    if (token && aloud) aloud.textContent = sentence(token);
+  }
+}
+
+/**
+ * @param {TokenText} text
+ * @param {string} key
+ * @param {number} from
+ * @returns {number | null} where a key leads, null if nowhere
+ */
+function destination(text, key, from) {
+  switch (key) {
+    case "ArrowLeft":
+      return from - 1;
+    case "ArrowRight":
+      return from + 1;
+    case "ArrowUp":
+      return from - column(text, from) - 1;
+    case "ArrowDown":
+      return nextLine(text, from);
+    case "Home":
+      return 0;
+    case "End":
+      return text.tokens.length - 1;
+    default:
+      return null;
+  }
+}
+
+/**
+ * @param {TokenText} text
+ * @param {number} index
+ * @returns {number} characters before it in its line
+ */
+function column(text, index) {
+  let start = index;
+  while (start > 0 && text.tokens[start - 1]?.text !== "\n") start -= 1;
+  return index - start;
+}
+
+/**
+ * @param {TokenText} text
+ * @param {number} from
+ */
+function nextLine(text, from) {
+  const newline = text.tokens.findIndex((token, index) => index >= from && token.text === "\n");
+  return newline < 0 ? text.tokens.length - 1 : newline + 1;
+}
+
+/**
+ * @param {HTMLElement} card
+ * @param {Token} token
+ */
+function fill(card, token) {
+  const put = (/** @type {string} */ selector, /** @type {string} */ text) => {
+    const element = card.querySelector(selector);
+    if (element) element.textContent = text;
+  };
+  put(".card-character", glyphs(token.text));
+  put(".card-probability", percent(Math.exp(token.logprob)));
+  put(".card-summary", `${bits(token.logprob).toFixed(2)} bits of surprise`);
+  card
+    .querySelector(".card-alternatives")
+    ?.replaceChildren(...ranked(token).map((entry) => row(token, entry)));
+}
+
+/**
+ * @param {Token} token
+ * @param {[string, number]} entry
+ */
+function row(token, [character, logprob]) {
+  const item = document.createElement("li");
+  item.className = character === token.text ? "alternative is-drawn" : "alternative";
+  const label = document.createElement("span");
+  label.className = "alternative-character";
+  label.textContent = glyphs(character);
+  const track = document.createElement("span");
+  track.className = "alternative-track";
+  const bar = document.createElement("span");
+  bar.className = "alternative-bar";
+  bar.style.width = `${Math.exp(logprob) * 100}%`;
+  track.append(bar);
+  const value = document.createElement("span");
+  value.className = "alternative-value";
+  value.textContent = percent(Math.exp(logprob));
+  item.append(label, track, value);
+  return item;
+}
+
+/** @param {Token} token */
+function ranked(token) {
+  return [...token.top].sort((a, b) => b[1] - a[1]);
+}
+
+/** @param {Token} token */
+function sentence(token) {
+  const others = ranked(token).filter(([character]) => character !== token.text);
+  const list = others.map(([character, lp]) => `${spoken(character)} ${percent(Math.exp(lp))}`);
+  return `${spoken(token.text)}, ${percent(Math.exp(token.logprob))}; else ${list.join(", ")}`;
+}
+
+/**
+ * Below the character where there is room, else above; always inside the window.
+ * @param {HTMLElement} card
+ * @param {HTMLElement} element
+ */
+function placeBeside(card, element) {
+  const at = element.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = card;
+  const below = at.bottom + GAP_PX;
+  const top = below + height < innerHeight ? below : Math.max(GAP_PX, at.top - GAP_PX - height);
+  const left = Math.min(at.left - GAP_PX, document.documentElement.clientWidth - width - GAP_PX);
+  card.style.top = `${top}px`;
+  card.style.left = `${Math.max(GAP_PX, left)}px`;
+}
