@@ -1,0 +1,78 @@
+// The only module that touches Plotly. It is 4.8 MB, so it is loaded when the first figure is drawn.
+
+/** @typedef {Record<string, unknown>} Json */
+
+/**
+ * @typedef {object} Plotly what is used of it
+ * @property {(element: HTMLElement, data: Json[], layout: Json, config: Json) => Promise<unknown>} react
+ * @property {(element: HTMLElement, options: Json) => Promise<string>} toImage
+ * @property {{ resize: (element: HTMLElement) => void }} Plots
+ */
+
+/**
+ * @typedef {HTMLElement & {
+ *   on: (name: string, listener: (event: any) => void) => void,
+ *   layout: { xaxis: { range: [number, number] }, yaxis: { range: [number, number] } },
+ * }} Figure an element that has been drawn on
+ */
+
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+
+/** @type {Promise<Plotly> | null} */
+let loading = null;
+
+/**
+ * Draw, or draw anew, a figure on an element.
+ * @param {HTMLElement} element
+ * @param {Json[]} data traces
+ * @param {Json} layout
+ * @returns {Promise<Figure>}
+ */
+export async function draw(element, data, layout) {
+  const plotly = await load();
+  await plotly.react(element, data, { ...themed(), ...layout }, CONFIG);
+  return /** @type {Figure} */ (element);
+}
+
+/**
+ * @param {HTMLElement} figure
+ * @param {{ width: number, height: number }} size in pixels, at twice the density
+ * @returns {Promise<string>} a PNG as a data address
+ */
+export async function png(figure, { width, height }) {
+  return (await load()).toImage(figure, { format: "png", width, height, scale: 2 });
+}
+
+/**
+ * @param {string} name of a custom property, such as "--ink"
+ * @returns {string} its value in the theme of the moment
+ */
+export function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** @returns {Promise<Plotly>} */
+function load() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector("meta[name=plotly-src]")?.getAttribute("content") ?? "";
+    script.onload = () => resolve(/** @type {{ Plotly: Plotly }} */ (/** @type {unknown} */ (window)).Plotly);
+    script.onerror = () => {
+      loading = null;
+      script.remove();
+      reject(new Error("The figures' library could not be loaded. Is the server still running?"));
+    };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** @returns {Json} the layout that every figure shares */
+function themed() {
+  const font = getComputedStyle(document.body).fontFamily;
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: font, size: 13, color: colour("--ink-soft") },
+  };
+}
