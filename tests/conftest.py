@@ -28,6 +28,8 @@ from model.ngram import NGram
 from model.run_folder import Estimate, Metric, RunFolder, Sample
 from model.tokenizer import CharTokenizer
 
+pytest_plugins = ["tests.browser_fixtures"]
+
 CHARACTERS = "\n !',-.:?ABEFHIJMORTWabcdefghiklmnoprstuvwy"
 TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
 GPT = GPTConfig(vocab_size=len(CHARACTERS), block_size=16, n_layer=2, n_head=2, n_embd=8)
