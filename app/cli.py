@@ -21,6 +21,7 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from app.inspection import Inspection
     from app.registry import LoadedRun
+    from model.run_folder import Metric
 
 cli = typer.Typer(
     help="Train small GPTs, prompt them side by side and look inside their attention heads.",
@@ -156,6 +157,46 @@ def runs(checkpoints: Checkpoints = None) -> None:
     _table(["run", "title", "parameters", "train loss", "val loss"], rows)
     for folder in listed.broken:
         print(f"{folder.id} is broken: {folder.reason}", file=sys.stderr)
+
+
+@cli.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="A named run, as `baseline`.")],
+    run_id: Annotated[str | None, typer.Option(help="Its id; the preset's if left out.")] = None,
+    corpus: Annotated[
+        str, typer.Option(help="`tiny-shakespeare`, or a UTF-8 text file.")
+    ] = "tiny-shakespeare",
+    out: Annotated[Path | None, typer.Option(help="The folder that gets the run's folder.")] = None,
+) -> None:
+    """Train a run and show its losses; a running server shows it at once."""
+    from model.corpus import load_corpus
+    from model.presets import PRESETS
+    from model.run_folder import RunFolder
+    from model.training import run_config
+    from model.training import train as train_run
+
+    if preset not in PRESETS:
+        _stop(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
+    try:
+        text = load_corpus(corpus)
+        config = run_config(PRESETS[preset], text, run_id)
+        folder = RunFolder((out or Settings().checkpoints) / config.id)
+        if folder.path.exists():
+            _stop(f"{folder.path} is there already; choose another --run-id or --out")
+        print(f"{config.title}: {config.params:,} parameters, {text.name}", flush=True)
+        print("  step  train loss  val loss  tokens/s", flush=True)
+        train_run(folder, config, text, on_progress=_show_metric)
+    except (OSError, ValueError) as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        print(f"stopped; {folder.path} holds what was written")
+        raise typer.Exit(130) from None
+    print(f"{folder.path} is ready")
+
+
+def _show_metric(metric: "Metric") -> None:
+    numbers = f"{metric.train_loss:10.4f}  {metric.val_loss:8.4f}  {metric.tokens_per_s:8,.0f}"
+    print(f"{metric.step:6}  {numbers}", flush=True)
 
 
 def _cells(seen: "Inspection") -> Iterator[list[object]]:

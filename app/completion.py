@@ -51,11 +51,13 @@ class Answer:
             yield event(error.body())
             return
         if self._request.stream_options.include_usage:
-            yield event(self._completion([], usage=self._usage()).model_dump(mode="json"))
+            yield self._event([], usage=self._usage())
         yield DONE
 
-    def _event(self, choices: list[Choice], *, first: bool = False) -> bytes:
-        chunk = self._completion(choices, first=first)
+    def _event(
+        self, choices: list[Choice], *, usage: Usage | None = None, first: bool = False
+    ) -> bytes:
+        chunk = self._completion(choices, usage=usage, first=first)
         absent = None if first else {"context", "contexts"}
         return event(chunk.model_dump(mode="json", exclude=absent))
 

@@ -119,7 +119,8 @@ class Engine:
             self._changed.notify()
         self._thread.join()
         for sequence in chain(self._active, self._waiting):
-            sequence.fail("the server is shutting down")
+            sequence.end(None, "the server is shutting down")
+            sequence.wake()
         self._active.clear()
         self._waiting.clear()
 
@@ -135,17 +136,21 @@ class Engine:
                     self._advance(sequence)
 
     def _advance(self, sequence: "_Sequence") -> None:
+        reason: FinishReason | None = None
+        failure: str | None = None
         try:
-            sequence.step()
+            reason = sequence.step()
         except Exception:
             log.exception("a sequence failed")
-            sequence.fail("the model failed while writing; the server's log says why")
+            failure = "the model failed while writing; the server's log says why"
         with self._changed:
-            self._tokens += sequence.failure is None
-            if sequence.ended and not sequence.cancelled:
-                self._finished += sequence.failure is None
-                self._failed += sequence.failure is not None
-                self._remove(sequence)
+            self._tokens += failure is None
+            if (reason or failure) and not sequence.cancelled:
+                self._finished += failure is None
+                self._failed += failure is not None
+                self._remove(sequence)  # first: whoever hears of the end finds the place free
+                sequence.end(reason, failure)
+        sequence.wake()
 
     def _fill(self) -> None:
         while self._waiting and len(self._active) < self._max_active:
@@ -216,27 +221,23 @@ class _Sequence:
     def __post_init__(self) -> None:
         self._stops = StopStrings(self.task.stops)
 
-    def step(self) -> None:
-        """Draw one token; hand out what may go, and end if that was the last."""
+    def step(self) -> FinishReason | None:
+        """Draw one token and hand out what may go; tells whether that was the last."""
         token = self.task.writer.step()
         text_of = self.task.text_of
         top = [(text_of(i), logprob) for i, logprob in token.top]
         self._ready.extend(self._stops.feed(Piece(text_of(token.id), token.logprob, top)))
         self.drawn += 1
         if self._stops.found:
-            self._end("stop")
-        elif self.drawn >= self.task.max_tokens:
+            return "stop"
+        if self.drawn >= self.task.max_tokens:
             self._ready.extend(self._stops.flush())
-            self._end("length")
-        self.wake()
+            return "length"
+        return None
 
     def take(self) -> list[Piece]:
         return [self._ready.popleft() for _ in range(len(self._ready))]
 
-    def fail(self, message: str) -> None:
-        self.failure, self.ended = message, True
-        self.wake()
-
-    def _end(self, reason: FinishReason) -> None:
-        self.finish_reason = reason
+    def end(self, reason: FinishReason | None, failure: str | None) -> None:
+        self.finish_reason, self.failure = reason, failure
         self.ended = True

@@ -156,6 +156,8 @@ def _first_problem(problems: Any) -> tuple[str, str | None]:
         return f"the body is not valid JSON: {problem['ctx']['error']}", None
     place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
     # A union reports each of its branches; the branch's name is no part of the field's path.
+    if problem["type"] == "fields_disagree":
+        place.append(problem["ctx"]["field"])
     path = ".".join(part for part in place if "[" not in part and part not in ("str", "int"))
     if not path:
         return f"the body: {_sentence(problem)}", None

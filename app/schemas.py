@@ -12,6 +12,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 MAX_PROMPT_CHARACTERS = 100_000
 MAX_SEQUENCES = 32
@@ -27,6 +28,11 @@ def _one_message(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return validate(value)
     except ValidationError:
         raise ValueError("must be a text, a list of texts, token ids or lists of them") from None
+
+
+def _wrong(field: str, message: str) -> PydanticCustomError:
+    """For what only shows once all fields are read."""
+    return PydanticCustomError("fields_disagree", "{message}", {"field": field, "message": message})
 
 
 def _as_list(value: Any) -> Any:
@@ -106,13 +112,13 @@ class CompletionRequest(_Request):
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
         if self.max_tokens == 0 and not self.echo:
-            raise ValueError("max_tokens must be at least 1 unless echo is true")
+            raise _wrong("max_tokens", "must be at least 1 unless echo is true")
         if self.best_of not in (None, self.n):
-            raise ValueError("best_of must be left out or equal n")
+            raise _wrong("best_of", "must be left out or equal n")
         if sum(map(len, self.prompts)) > MAX_PROMPT_CHARACTERS:
-            raise ValueError(f"prompt must have at most {MAX_PROMPT_CHARACTERS:,} characters")
+            raise _wrong("prompt", f"must have at most {MAX_PROMPT_CHARACTERS:,} characters")
         if not 1 <= len(self.prompts) * self.n <= MAX_SEQUENCES:
-            raise ValueError(f"prompt times n must make 1 to {MAX_SEQUENCES} texts")
+            raise _wrong("prompt", f"prompts times n must make 1 to {MAX_SEQUENCES} texts")
         return self
 
     @property

@@ -1,0 +1,124 @@
+"""The command line, as a person runs it."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from model.attention import attention_maps
+from model.run_folder import RunFolder
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def sidelight(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"SIDELIGHT_CHECKPOINTS": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_runs_are_listed(shared_checkpoints: Path) -> None:
+    result = sidelight(shared_checkpoints, "runs")
+    head, *rows = result.stdout.splitlines()
+    assert head.split()[:2] == ["run", "title"]
+    assert [row.split()[0] for row in rows] == ["baseline", "bigram", "case-1", "ngram"]
+    assert rows[0].split()[-2:] == ["2.5000", "2.6000"]
+
+
+def test_generate_writes_on(shared_checkpoints: Path) -> None:
+    arguments = ("generate", "baseline", "ROMEO:", "--max-tokens", "30", "--seed", "1")
+    once, again = (sidelight(shared_checkpoints, *arguments) for _ in range(2))
+    assert once.returncode == 0, once.stderr
+    assert once.stdout.startswith("ROMEO:")
+    assert len(once.stdout) == len("ROMEO:") + 30 + 1
+    assert once.stdout == again.stdout
+
+
+def test_attention_is_printed_or_written(shared_checkpoints: Path, tmp_path: Path) -> None:
+    folder = RunFolder(shared_checkpoints / "baseline")
+    expected = attention_maps(folder.load_model(), folder.read_tokenizer().encode("To be")).numpy()
+    printed = sidelight(
+        shared_checkpoints, "attention", "baseline", "To be", "--layer", "1", "--head", "0"
+    )
+    last = printed.stdout.splitlines()[-1].split()
+    assert [float(cell) for cell in last[1:]] == pytest.approx(expected[1, 0, -1], abs=0.006)
+    array, table = tmp_path / "maps.npy", tmp_path / "maps.csv"
+    sidelight(shared_checkpoints, "attention", "baseline", "To be", "--out", str(array))
+    np.testing.assert_array_equal(np.load(array), expected)
+    sidelight(
+        shared_checkpoints, "attention", "baseline", "To be", "--head", "1", "--out", str(table)
+    )
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 15
+    row = next(r for r in rows if (r["layer"], r["query"], r["key"]) == ("1", "3", "2"))
+    assert (row["head"], row["query_token"], row["key_token"]) == ("1", "b", " ")
+    assert float(row["weight"]) == pytest.approx(expected[1, 1, 3, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("generate", "nope"), "there is no run 'nope'; there are baseline"),
+        (("generate", "baseline", "€"), "'€'"),
+        (("attention", "bigram", "To", "--layer", "0", "--head", "0"), "no attention heads"),
+        (("attention", "baseline", "To", "--layer", "9", "--head", "0"), "layers 0 to 1"),
+        (("attention", "baseline", "To"), "--out"),
+        (("train", "nope"), "there are bigram, ngram, baseline"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    shared_checkpoints: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    result = sidelight(shared_checkpoints, *arguments)
+    assert result.returncode == 1
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_serve_says_where_it_is_and_stops_on_ctrl_c(shared_checkpoints: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "app",
+        "serve",
+        "--port",
+        "0",
+        "--checkpoints",
+        str(shared_checkpoints),
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split("at ")[1].split()[0]
+            assert len(httpx.get(f"{url}/v1/models").json()["data"]) == 4
+            server.send_signal(signal.SIGINT)
+            _, errors = server.communicate(timeout=15)
+        finally:
+            server.kill()
+    assert server.returncode == 0
+    assert errors == ""
+
+
+def test_a_port_in_use_is_said_plainly(shared_checkpoints: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = sidelight(shared_checkpoints, "serve", "--port", port)
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

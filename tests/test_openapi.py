@@ -1,0 +1,89 @@
+"""The API's description is true: its examples work, and its answers look like the real ones."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app import __version__, examples
+
+PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+
+
+def shape(value: Any) -> Any:
+    """Names and kinds without the values; of a list, its first entry."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def operations(client: TestClient) -> list[tuple[str, str, dict[str, Any]]]:
+    paths = client.get("/openapi.json").json()["paths"]
+    return [(path, method, op) for path, of in paths.items() for method, op in of.items()]
+
+
+def test_everything_is_described(client: TestClient) -> None:
+    found = operations(client)
+    assert {path for path, _, _ in found} == {
+        "/v1/completions",
+        "/v1/models",
+        "/v1/models/{id}",
+        "/api/attention",
+        "/api/runs",
+        "/api/runs/{id}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    for path, method, operation in found:
+        assert operation["summary"], (path, method)
+        assert operation["description"], (path, method)
+        for status, answer in operation["responses"].items():
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            assert "HTTPValidationError" not in str(schema), (path, status)
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("CompletionRequest", "AttentionRequest"):
+        for field, about in schemas[name]["properties"].items():
+            assert about.get("description") or field == "stream_options", (name, field)
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/api/attention"])
+def test_request_examples_work(client: TestClient, path: str) -> None:
+    content = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]
+    listed = content["application/json"]["examples"]
+    assert len(listed) >= 2
+    for name, example in listed.items():
+        assert client.post(path, json=example["value"]).status_code == 200, name
+
+
+def test_answer_examples_look_like_the_answers(client: TestClient) -> None:
+    request = examples.COMPLETION_REQUESTS["one text"]
+    answer = client.post("/v1/completions", json=request).json()
+    assert shape(answer) == shape(examples.COMPLETION)
+    assert answer["usage"] == examples.COMPLETION["usage"]
+    request = examples.ATTENTION_REQUESTS["one head"]
+    answer = client.post("/api/attention", json=request).json()
+    assert shape(answer) == shape(examples.ATTENTION)
+    assert answer["shape"] == examples.ATTENTION["shape"]
+    assert shape(client.get("/v1/models").json()) == shape(examples.MODELS)
+
+
+def test_the_stream_example_looks_like_a_stream(client: TestClient) -> None:
+    request = examples.COMPLETION_REQUESTS["streamed"]
+    sent = client.post("/v1/completions", json=request).text
+
+    def chunks(text: str) -> list[Any]:
+        events = [part.removeprefix("data: ") for part in text.split("\n\n") if part]
+        assert events.pop() == "[DONE]"
+        return [shape(json.loads(event)) for event in events]
+
+    assert chunks(sent)[:2] == chunks(examples.COMPLETION_STREAM)
+
+
+def test_the_version_is_the_packages() -> None:
+    assert tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["version"] == __version__
