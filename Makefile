@@ -28,8 +28,7 @@ run: $(VENV)/.run ## serve the app on 127.0.0.1:8000
 	@exec $(BIN)/python -m app serve $(ARGS)
 
 test: setup ## run every test, the quick ones first
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## check style, types and the Dockerfile
 	$(BIN)/ruff check .

@@ -35,6 +35,12 @@ TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
 GPT = GPTConfig(vocab_size=len(CHARACTERS), block_size=16, n_layer=2, n_head=2, n_embd=8)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests run last, so that a mistake shows early."""
+    items.sort(key=lambda item: "slow" in item.keywords)
+
+
+
 def write_run(
     root: Path, run_id: str, model: ModelConfig = GPT, seed: int = 0, steps: tuple[int, ...] = ()
 ) -> RunFolder:
