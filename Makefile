@@ -31,14 +31,14 @@ test: setup ## run every test, the quick ones first
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## check style, types and the Dockerfile
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 	@$(MAKE) --no-print-directory lint-javascript lint-dockerfile
 
 format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, as lint wants it
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
 	node_modules/.bin/biome check --write static
 
 bench: $(VENV)/.dev ## run every benchmark; the rows go to build/bench/NAME.json

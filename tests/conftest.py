@@ -40,7 +40,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "slow" in item.keywords)
 
 
-
 def write_run(
     root: Path, run_id: str, model: ModelConfig = GPT, seed: int = 0, steps: tuple[int, ...] = ()
 ) -> RunFolder:
