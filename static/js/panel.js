@@ -2,7 +2,7 @@
 import { announce } from "./announce.js";
 import { ApiError, isAbort, streamCompletion } from "./api.js";
 import { grouped } from "./format.js";
-import { fillRunPicker, runFacts } from "./run_picker.js";
+import { fillRunPicker, runDifferences, runFacts } from "./run_picker.js";
 import { bits } from "./surprise.js";
 import { TokenText } from "./tokens.js";
 import { asJson, asText, download } from "./transcript.js";
@@ -151,9 +151,11 @@ export class Panel {
 
   #describe() {
     const run = this.#find();
-    const facts = run ? runFacts(run, this.#list.runs) : [];
-    this.#part("facts").replaceChildren(...facts);
-    this.#part("title").textContent = run?.title ?? this.#run;
+    const chips = run ? runDifferences(run, this.#list.runs) : [];
+    this.#part("title").textContent = run?.title || this.#run;
+    this.#part("id").textContent = this.#run;
+    this.#part("facts").textContent = run ? runFacts(run) : "";
+    this.#part("differences").replaceChildren(...chips);
     this.#part("text").setAttribute("aria-label", `Text written by ${this.#run}`);
     this.#part("remove").setAttribute("aria-label", `Remove ${this.#run}`);
   }

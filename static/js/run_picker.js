@@ -28,15 +28,21 @@ export function fillRunPicker(select, { runs, broken }, chosen) {
 }
 
 /**
- * Parameters, loss and what differs, as chips.
+ * @param {Run} run
+ * @returns {string} loss, parameters, context
+ */
+export function runFacts(run) {
+  const loss = run.val_loss === null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
+  return [...loss, millions(run.params), `sees ${seen(run)}`].join(" · ");
+}
+
+/**
  * @param {Run} run
  * @param {readonly Run[]} runs
- * @returns {HTMLElement[]}
+ * @returns {HTMLElement[]} a chip for each setting that is not the baseline's
  */
-export function runFacts(run, runs) {
-  const facts = [chip(`${millions(run.params)} parameters`), chip(`sees ${seen(run)}`)];
-  if (run.val_loss !== null) facts.unshift(chip(`val loss ${run.val_loss.toFixed(4)}`));
-  return [...facts, ...apart(run, runs).map((text) => chip(text, "is-different"))];
+export function runDifferences(run, runs) {
+  return apart(run, runs).map(chip);
 }
 
 /**
@@ -68,13 +74,10 @@ function seen(run) {
   return run.block_size === 1 ? "1 character" : `${run.block_size} characters`;
 }
 
-/**
- * @param {string} text
- * @param {string} [className]
- */
-function chip(text, className = "") {
+/** @param {string} text */
+function chip(text) {
   const element = document.createElement("li");
-  element.className = `chip ${className}`;
+  element.className = "chip is-different";
   element.textContent = text;
   return element;
 }
