@@ -33,7 +33,7 @@ export function fillRunPicker(select, { runs, broken }, chosen) {
  */
 export function runFacts(run) {
   const loss = run.val_loss === null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
-  return [...loss, millions(run.params), `sees ${seen(run)}`].join(" · ");
+  return [...loss, millions(run.params), `context ${run.block_size}`].join(" · ");
 }
 
 /**
@@ -67,11 +67,6 @@ function optionText(run, runs) {
   const [first, ...more] = apart(run, runs);
   const different = first ? ` · ${first}${more.length ? ", …" : ""}` : "";
   return `${run.id} – ${run.title} · ${millions(run.params)}${loss}${different}`;
-}
-
-/** @param {Run} run */
-function seen(run) {
-  return run.block_size === 1 ? "1 character" : `${run.block_size} characters`;
 }
 
 /** @param {string} text */
