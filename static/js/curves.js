@@ -25,7 +25,7 @@ export async function drawCurves(element, curves, axes) {
       title: { text: axes.byTime ? "minutes of training" : "training step" },
     },
     yaxis: { ...grid, title: { text: "loss, nats per character" } },
-    legend: { orientation: "h", y: -0.2 },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--paper-raised"), font: { color: colour("--ink") } },
   });

@@ -16,10 +16,13 @@
  * }} Figure an element that has been drawn on
  */
 
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+const CONFIG = { displayModeBar: false, doubleClick: "reset" };
 
 /** @type {Promise<Plotly> | null} */
 let loading = null;
+
+/** @type {WeakSet<HTMLElement>} those that already follow their element's size */
+const fitted = new WeakSet();
 
 /**
  * Draw, or draw anew, a figure on an element.
@@ -31,6 +34,11 @@ let loading = null;
 export async function draw(element, data, layout) {
   const plotly = await load();
   await plotly.react(element, data, { ...themed(), ...layout }, CONFIG);
+  // Plotly itself only follows the window, not a column that becomes narrower.
+  if (!fitted.has(element)) {
+    fitted.add(element);
+    new ResizeObserver(() => plotly.Plots.resize(element)).observe(element);
+  }
   return /** @type {Figure} */ (element);
 }
 
