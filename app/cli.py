@@ -164,8 +164,8 @@ def train(
     preset: Annotated[str, typer.Argument(help="A named run, as `baseline`.")],
     run_id: Annotated[str | None, typer.Option(help="Its id; the preset's if left out.")] = None,
     corpus: Annotated[
-        str, typer.Option(help="`tiny-shakespeare`, or a UTF-8 text file.")
-    ] = "tiny-shakespeare",
+        str, typer.Option(help="`tinyshakespeare`, or a UTF-8 text file.")
+    ] = "tinyshakespeare",
     out: Annotated[Path | None, typer.Option(help="The folder that gets the run's folder.")] = None,
 ) -> None:
     """Train a run and show its losses; a running server shows it at once."""

@@ -119,7 +119,9 @@ def add_error_handlers(app: FastAPI, page: ErrorPage) -> None:
             message = f"{request.url.path} does not take {request.method}; it takes {allowed}"
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         body = _body(message, "invalid_request_error", None, code)
-        return JSONResponse(body, error.status_code, headers=error.headers)
+        unreadable = error.status_code == HTTPStatus.BAD_REQUEST
+        status = _wrong_request(request) if unreadable else error.status_code
+        return JSONResponse(body, status, headers=error.headers)
 
     def on_any_error(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

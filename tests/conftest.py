@@ -125,16 +125,18 @@ class LiveServer:
         wait_until(lambda: self._server.started)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=30, verify=False)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.http.close()
         self._server.should_exit = True
         self._thread.join(timeout=10)
         assert not self._thread.is_alive(), "the server did not stop"
 
     def gauge(self, name: str) -> int:
         """A number from /metrics."""
-        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        lines = self.http.get("/metrics").text.splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"sidelight_{name} "))
 
 

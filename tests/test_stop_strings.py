@@ -11,12 +11,12 @@ letters = st.text("ab", max_size=30)
 
 @given(text=letters, stops=st.lists(st.text("ab", min_size=1, max_size=4), max_size=4))
 def test_no_part_of_a_stop_string_ever_leaves(text: str, stops: list[str]) -> None:
-    filter, sent = StopStrings(stops), ""
+    stopping, sent = StopStrings(stops), ""
     for i, character in enumerate(text):
-        sent += "".join(piece.text for piece in filter.feed(Piece(character, 0.0)))
+        sent += "".join(piece.text for piece in stopping.feed(Piece(character, 0.0)))
         so_far = text[: i + 1]
         ends = [at for stop in stops if (at := so_far.find(stop)) >= 0]
-        assert filter.found == bool(ends)
+        assert stopping.found == bool(ends)
         if ends:
             assert sent == so_far[: min(ends)]
             return
@@ -27,7 +27,7 @@ def test_no_part_of_a_stop_string_ever_leaves(text: str, stops: list[str]) -> No
             key=len,
             default="",
         )
-    assert sent + "".join(piece.text for piece in filter.flush()) == text
+    assert sent + "".join(piece.text for piece in stopping.flush()) == text
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,6 @@ def test_no_part_of_a_stop_string_ever_leaves(text: str, stops: list[str]) -> No
     [("one\n\ntwo", ["\n\n"], "one"), ("aab", ["ab"], "a"), ("abc", [], "abc")],
 )
 def test_examples(text: str, stops: list[str], expected: str) -> None:
-    filter = StopStrings(stops)
-    sent = "".join(p.text for c in text if not filter.found for p in filter.feed(Piece(c, 0.0)))
+    stopping = StopStrings(stops)
+    sent = "".join(p.text for c in text if not stopping.found for p in stopping.feed(Piece(c, 0.0)))
     assert sent == expected

@@ -12,9 +12,10 @@ import openai
 import pytest
 
 from app.settings import Settings
-from model.decoding import Decoder
+from model.decoding import Decoder, Token
 from tests.conftest import LiveServer, wait_until
 
+URL = "/v1/completions"
 LONG = {"model": "baseline", "max_tokens": 10_000, "stream": True}
 
 
@@ -23,12 +24,28 @@ def judge(live: LiveServer) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0)
 
 
+@pytest.fixture
+def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no text is at its end before a test is, however fast the machine."""
+    step = Decoder.step
+
+    def slow_step(decoder: Decoder) -> Token:
+        time.sleep(0.005)
+        return step(decoder)
+
+    monkeypatch.setattr(Decoder, "step", slow_step)
+
+
+# A stream is closed with its iterator, so tests that keep reading keep a name for it.
+
+
 def idle(live: LiveServer) -> bool:
     return live.gauge("sequences_active") == live.gauge("sequences_waiting") == 0
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_text_arrives_while_it_is_written(live: LiveServer) -> None:
-    with httpx.stream("POST", f"{live.url}/v1/completions", json=LONG, timeout=30) as answer:
+    with live.http.stream("POST", URL, json=LONG) as answer:
         lines = (line for line in answer.iter_lines() if line)
         for _ in range(4):
             next(lines)
@@ -36,10 +53,12 @@ def test_text_arrives_while_it_is_written(live: LiveServer) -> None:
     wait_until(lambda: idle(live))
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_a_client_that_leaves_frees_its_place(live: LiveServer) -> None:
     cancelled = live.gauge("sequences_cancelled_total")
-    with httpx.stream("POST", f"{live.url}/v1/completions", json=LONG, timeout=30) as answer:
-        next(answer.iter_lines())
+    with live.http.stream("POST", URL, json=LONG) as answer:
+        lines_of_answer = answer.iter_lines()
+        next(lines_of_answer)
     wait_until(lambda: idle(live), timeout_s=2)
     assert live.gauge("sequences_cancelled_total") == cancelled + 1
     drawn = live.gauge("tokens_total")
@@ -47,6 +66,7 @@ def test_a_client_that_leaves_frees_its_place(live: LiveServer) -> None:
     assert live.gauge("tokens_total") == drawn, "nothing is written for nobody"
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_a_client_that_leaves_an_unstreamed_request_frees_its_place(live: LiveServer) -> None:
     host, port = live.url.removeprefix("http://").split(":")
     body = json.dumps(LONG | {"stream": False}).encode()
@@ -57,14 +77,16 @@ def test_a_client_that_leaves_an_unstreamed_request_frees_its_place(live: LiveSe
     wait_until(lambda: idle(live), timeout_s=2)
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_a_client_that_leaves_the_queue_is_forgotten(live: LiveServer) -> None:
-    url = f"{live.url}/v1/completions"
-    with httpx.stream("POST", url, json=LONG | {"n": 2}, timeout=30) as first:
-        next(first.iter_lines())
-        with httpx.stream("POST", url, json=LONG | {"n": 2}, timeout=30) as second:
-            next(second.iter_lines())
+    with live.http.stream("POST", URL, json=LONG | {"n": 2}) as first:
+        lines_of_first = first.iter_lines()
+        next(lines_of_first)
+        with live.http.stream("POST", URL, json=LONG | {"n": 2}) as second:
+            lines_of_second = second.iter_lines()
+            next(lines_of_second)
             assert live.gauge("sequences_waiting") == 2
-            full = httpx.post(url, json=LONG)
+            full = live.http.post(URL, json=LONG)
             assert full.status_code == 503
             assert int(full.headers["retry-after"]) > 0
             assert full.json()["error"]["code"] == "queue_full"
@@ -73,11 +95,12 @@ def test_a_client_that_leaves_the_queue_is_forgotten(live: LiveServer) -> None:
     wait_until(lambda: idle(live), timeout_s=2)
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_a_short_text_does_not_wait_for_a_long_one(live: LiveServer) -> None:
-    url = f"{live.url}/v1/completions"
-    with httpx.stream("POST", url, json=LONG, timeout=30) as long:
-        next(long.iter_lines())
-        short = httpx.post(url, json={"model": "case-1", "max_tokens": 5}, timeout=30)
+    with live.http.stream("POST", URL, json=LONG) as long:
+        lines_of_long = long.iter_lines()
+        next(lines_of_long)
+        short = live.http.post(URL, json={"model": "case-1", "max_tokens": 5})
         assert short.json()["usage"]["completion_tokens"] == 5
         assert live.gauge("sequences_active") == 1
     wait_until(lambda: idle(live))
@@ -86,7 +109,7 @@ def test_a_short_text_does_not_wait_for_a_long_one(live: LiveServer) -> None:
 def test_the_same_seed_gives_the_same_text_beside_others(live: LiveServer) -> None:
     def text(model: str) -> str:
         body = {"model": model, "seed": 3, "max_tokens": 60}
-        answer = httpx.post(f"{live.url}/v1/completions", json=body, timeout=30)
+        answer = live.http.post(URL, json=body)
         return answer.json()["choices"][0]["text"]
 
     alone = [text("baseline"), text("case-1")]
@@ -106,11 +129,11 @@ def test_a_model_that_breaks_ends_its_stream_with_an_error(
         return step(decoder)
 
     monkeypatch.setattr(Decoder, "step", breaking)
-    answer = httpx.post(f"{live.url}/v1/completions", json=LONG, timeout=30)
+    answer = live.http.post(URL, json=LONG)
     *_, last = [line for line in answer.text.split("\n\n") if line]
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "writing_failed"
     assert "secret" not in answer.text
-    whole = httpx.post(f"{live.url}/v1/completions", json=LONG | {"stream": False}, timeout=30)
+    whole = live.http.post(URL, json=LONG | {"stream": False})
     assert whole.status_code == 500
     with pytest.raises(openai.APIError, match="failed while writing"):
         list(judge.completions.create(model="baseline", prompt="To", max_tokens=50, stream=True))
@@ -153,7 +176,7 @@ def test_openai_client_reads_a_stream(judge: openai.OpenAI) -> None:
 
 
 def test_openai_client_knows_the_errors(judge: openai.OpenAI) -> None:
-    assert [model.id for model in judge.models.list()][0] == "baseline"
+    assert next(model.id for model in judge.models.list()) == "baseline"
     with pytest.raises(openai.NotFoundError) as missing:
         judge.completions.create(model="gpt-4", prompt="")
     assert missing.value.code == "model_not_found"
@@ -162,14 +185,14 @@ def test_openai_client_knows_the_errors(judge: openai.OpenAI) -> None:
     assert (wrong.value.param, wrong.value.code) == ("prompt", "unknown_characters")
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_a_server_that_stops_does_not_wait_for_an_endless_stream(shared_checkpoints: Path) -> None:
     with LiveServer(Settings(checkpoints=shared_checkpoints)) as server:
         reading = threading.Event()
 
         def read() -> None:
             try:
-                url = f"{server.url}/v1/completions"
-                with httpx.stream("POST", url, json=LONG, timeout=30) as answer:
+                with httpx.stream("POST", server.url + URL, json=LONG, timeout=30) as answer:
                     for _ in answer.iter_lines():
                         reading.set()
             except httpx.HTTPError:
