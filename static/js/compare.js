@@ -85,7 +85,7 @@ class ComparePage {
     this.#save({ go: false });
   }
 
-  /** @param {Partial<typeof this.state>} [changes] */
+  /** @param {Partial<import("./state.js").State<ReturnType<typeof pageFields>>>} [changes] */
   #save(changes = {}) {
     const runs = this.#shown.map(({ runId }) => runId);
     this.#state = { ...this.#state, ...this.#composer.read(), runs, ...changes };
@@ -93,10 +93,6 @@ class ComparePage {
     // A browser refuses an address that is too long; the page then keeps the prompt to itself.
     const prompt = address.length > LONGEST_ADDRESS ? { prompt: undefined } : {};
     writeAddress(this.#fields, { ...this.#state, ...prompt });
-  }
-
-  get state() {
-    return this.#state;
   }
 
   /** @param {string} run */
