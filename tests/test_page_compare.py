@@ -221,6 +221,26 @@ def test_the_link_to_the_attention_carries_the_end_of_the_text(
     expect(panel(page, 1).get_by_role("link", name="See the attention")).to_be_hidden()
 
 
+def test_events_are_whole_however_the_bytes_arrive(page: Page, live: LiveServer) -> None:
+    open_page(page, live)
+    stream = 'data: {"text":"é↵"}\r\n\r\n: a comment\n\ndata: two\ndata: lines\n\ndata: [DONE]\n\n'
+    read = """async ([stream, size]) => {
+        const { eventData } = await import("/static/js/sse.js");
+        const bytes = new TextEncoder().encode(stream);
+        const pieces = new ReadableStream({ start(controller) {
+            for (let at = 0; at < bytes.length; at += size)
+                controller.enqueue(bytes.slice(at, at + size));
+            controller.close();
+        } });
+        const found = [];
+        for await (const data of eventData(pieces)) found.push(data);
+        return found;
+    }"""
+    for size in (1, 2, 3, 7, 1000):
+        events = page.evaluate(read, [stream, size])
+        assert events == ['{"text":"é↵"}', "two\nlines", "[DONE]"]
+
+
 def test_the_theme_is_remembered(page: Page, live: LiveServer) -> None:
     page.emulate_media(color_scheme="light")
     open_page(page, live)

@@ -191,11 +191,11 @@ export class Panel {
           : "Waiting for the first character";
       }
       case "writing":
-        return `${count} of ${grouped(this.#writing?.length ?? 0)}${this.#speed()}`;
+        return `${count} of ${grouped(this.#writing?.length ?? 0)}${this.#speed(" characters/s")}`;
       case "done":
-        return `${count} characters${this.#speed()} · ${this.#meanSurprise()}`;
+        return `${count} characters${this.#speed("/s")} · ${this.#meanSurprise()}`;
       case "stopped":
-        return `Stopped after ${count} characters${this.#speed()}`;
+        return `Stopped after ${count} characters${this.#speed("/s")}`;
       case "failed":
         return this.#text.tokens.length > 0 ? `Broke off after ${count} characters` : "";
       default:
@@ -203,10 +203,11 @@ export class Panel {
     }
   }
 
-  #speed() {
+  /** @param {string} unit */
+  #speed(unit) {
     const seconds = (this.#lastAt - this.#firstAt) / 1000;
     if (seconds <= 0 || this.#text.tokens.length === 0) return "";
-    return ` · ${grouped(Math.round(this.#text.tokens.length / seconds))} characters/s`;
+    return ` · ${grouped(Math.round(this.#text.tokens.length / seconds))}${unit}`;
   }
 
   #meanSurprise() {
@@ -221,8 +222,8 @@ export class Panel {
     this.#part("context").hidden = !cropped;
     if (!cropped) return;
     const { seen_tokens: seen, prompt_tokens: all } = context;
-    const last = seen === 1 ? "the last character" : `the last ${grouped(seen)}`;
-    this.#part("context").textContent = `Saw only ${last} of ${grouped(all)}; the rest is faded.`;
+    const last = seen === 1 ? "the last one" : `the last ${grouped(seen)}`;
+    this.#part("context").textContent = `Saw only ${last} of ${grouped(all)} characters.`;
   }
 
   #linkToAttention() {
