@@ -1,1 +1,1 @@
-"""Small language models: their networks, training, decoding, attention, and the folder they live in."""
+"""Small language models: networks, training, decoding, attention, and the folder they live in."""

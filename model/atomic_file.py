@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either what it held before or all of it, even after a crash.
+    """Write `data` so that `path` holds all of it or what it held before, even after a crash.
 
     Raises OSError and leaves nothing behind when it cannot, as on a full disk.
     """

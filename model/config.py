@@ -64,9 +64,7 @@ class GPTConfig(_Config):
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
         if self.n_embd % self.n_head:
-            raise ValueError(
-                f"n_embd ({self.n_embd}) must be divisible by n_head ({self.n_head})"
-            )
+            raise ValueError(f"n_embd ({self.n_embd}) must be divisible by n_head ({self.n_head})")
         if self.position == "rotary" and (self.n_embd // self.n_head) % 2:
             raise ValueError("rotary positions need an even head size: n_embd / n_head is odd")
         if self.tie_weights and self.head_bias:

@@ -84,10 +84,8 @@ def generate(
 
 
 @torch.inference_mode()
-def score(
-    model: LanguageModel, ids: Sequence[int], alternatives: int = 0
-) -> list[Token | None]:
-    """Each id with its log-probability given the last `block_size` before it; None for the first."""
+def score(model: LanguageModel, ids: Sequence[int], alternatives: int = 0) -> list[Token | None]:
+    """Each id with its log-probability given those the model sees before it; None for the first."""
     if len(ids) < 2:
         return [None] * len(ids)
     alternatives = min(alternatives, model.vocab_size)

@@ -36,7 +36,7 @@ def sampled_loss(
 
 @torch.no_grad()
 def even_loss(model: LanguageModel, ids: Tensor, window: int, tokens: int) -> float:
-    """Mean loss, in nats per token, over about `tokens` tokens in windows evenly spread on `ids`."""
+    """Mean loss, in nats per token, over about `tokens` tokens, in windows evenly spread."""
     windows = max(1, min(tokens, len(ids) - 1) // window)
     starts = torch.linspace(0, len(ids) - window - 1, windows, device=ids.device).long()
     return _windows_loss(model, ids, starts, window)

@@ -45,7 +45,7 @@ class GPT(LanguageModel):
         those very maps. With `cache`, `ids` go on from the positions the cache already holds:
         either all of a sequence's beginning at once, or one id at a time.
         """
-        B, T = ids.shape
+        T = ids.shape[1]
         start = cache.length if cache else 0
         if start + T > self.block_size:
             raise ValueError(f"{start + T} tokens are more than the context of {self.block_size}")
@@ -86,7 +86,7 @@ class GPT(LanguageModel):
 
     def _output_projections(self) -> list[nn.Linear]:
         """The layers that write to the residual stream."""
-        return [p for block in self.blocks for p in (block.attn.proj, block.mlp.proj)]
+        return [p for b in self.blocks if isinstance(b, Block) for p in (b.attn.proj, b.mlp.proj)]
 
 
 class Block(nn.Module):
@@ -100,7 +100,11 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(
-        self, x: Tensor, rotation: Tensor | None, maps: list[Tensor] | None, cache: LayerCache | None
+        self,
+        x: Tensor,
+        rotation: Tensor | None,
+        maps: list[Tensor] | None,
+        cache: LayerCache | None,
     ) -> Tensor:
         x = x + self.attn(self.norm_1(x), rotation, maps, cache)
         x = x + self.mlp(self.norm_2(x))
@@ -120,7 +124,11 @@ class CausalSelfAttention(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, rotation: Tensor | None, maps: list[Tensor] | None, cache: LayerCache | None
+        self,
+        x: Tensor,
+        rotation: Tensor | None,
+        maps: list[Tensor] | None,
+        cache: LayerCache | None,
     ) -> Tensor:
         B, T, C = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)

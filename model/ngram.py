@@ -65,7 +65,9 @@ class NGram(LanguageModel):
         return p.log().float()
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        names = {f"{kind}_{n}" for kind in ("keys", "counts") for n in range(1, self.config.order + 1)}
+        names = {
+            f"{kind}_{n}" for kind in ("keys", "counts") for n in range(1, self.config.order + 1)
+        }
         if tensors.keys() != names:
             raise RuntimeError(f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
         for n in range(1, self.config.order + 1):

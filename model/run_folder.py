@@ -135,7 +135,7 @@ class RunFolder:
             raise BrokenRun(f"{self.id}/{path.name}: {error}") from None
         if not all(p.isfinite().all() for p in model.parameters()):
             raise BrokenRun(f"{self.id}/{path.name}: a weight is not a finite number")
-        return model.to(device).eval().requires_grad_(False)
+        return model.to(device).eval().requires_grad_(requires_grad=False)
 
     # Writing
 

@@ -4,7 +4,7 @@ import logging
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.config import NGramConfig, RunConfig
+from model.config import RunConfig
 from model.corpus import Corpus
 from model.decoding import generate
 from model.evaluation import even_loss, sampled_loss, whole_loss
@@ -107,7 +107,7 @@ class Trainer:
         """An n-gram model learns in one pass."""
         model.count(self.train_ids.cpu())
         self.run = self.run.model_copy(update={"params": model.size})
-        self._evaluate(self.config.max_iters)
+        self.evaluate(self.config.max_iters)
         self._sample(self.config.max_iters)
         self.folder.write_weights(model)
         self.folder.write_config(self.run)
@@ -116,25 +116,31 @@ class Trainer:
         """Gradient descent: nothing in the loop waits for the device but the evaluations."""
         optimizers = build_optimizers(self.model, self.config)
         self.model.train()
-        for step, (x, y) in enumerate(self._batches()):
+        for step, (x, y) in enumerate(self.batches()):
             if step in self.snapshots:
-                self._snapshot(step)
+                self.snapshot(step)
             if step % self.config.eval_interval == 0:
-                self._evaluate(step)
-            set_learning_rate(optimizers, learning_rate_factor(self.config, step))
-            loss = F.cross_entropy(self.model(x).flatten(0, 1), y.flatten())
-            loss.backward()
-            if self.config.grad_clip is not None:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-        self._evaluate(self.config.max_iters)
+                self.evaluate(step)
+            self.step(step, x, y, optimizers)
+        self.evaluate(self.config.max_iters)
         self._sample(self.config.max_iters)
         self.folder.write_weights(self.model)
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """max_iters batches x and y (B, T): windows at random places and what follows each token."""
+    def step(
+        self, step: int, x: Tensor, y: Tensor, optimizers: Sequence[torch.optim.Optimizer]
+    ) -> None:
+        """Move the weights once, to make y (B, T) likelier after x (B, T)."""
+        set_learning_rate(optimizers, learning_rate_factor(self.config, step))
+        loss = F.cross_entropy(self.model(x).flatten(0, 1), y.flatten())
+        loss.backward()
+        if self.config.grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """max_iters batches x and y (B, T): windows at random places, and what follows."""
         generator = torch.Generator().manual_seed(self.config.seed)
         offsets = torch.arange(self.window, device=self.device)
         for _ in range(self.config.max_iters):
@@ -144,7 +150,7 @@ class Trainer:
             places = starts.to(self.device, non_blocking=True) + offsets
             yield self.train_ids[places], self.train_ids[places + 1]
 
-    def _evaluate(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
         """Loss over the whole validation split and as much, evenly spread, of the training split.
 
         The last evaluation adds the tuning exercise's own estimate over random batches.
@@ -160,7 +166,7 @@ class Trainer:
             * learning_rate_factor(self.config, min(step, self.config.max_iters - 1)),
             elapsed_s=round(elapsed, 3),
             tokens_per_s=round(tokens / elapsed, 1) if tokens else 0.0,
-            estimate=self._estimate() if step == self.config.max_iters else None,
+            estimate=self.estimate() if step == self.config.max_iters else None,
         )
         self.metrics.append(metric)
         self.folder.write_metrics(self.metrics)
@@ -168,7 +174,7 @@ class Trainer:
         if self.on_progress:
             self.on_progress(metric)
 
-    def _estimate(self) -> Estimate | None:
+    def estimate(self) -> Estimate | None:
         windows = self.config.eval_iters * self.config.batch_size
         if not windows:
             return None
@@ -179,7 +185,7 @@ class Trainer:
         )
         return Estimate(train_loss=train_loss, val_loss=val_loss)
 
-    def _snapshot(self, step: int) -> None:
+    def snapshot(self, step: int) -> None:
         self._sample(step)
         self.folder.write_snapshot(step, self.model)
         if step == 0:

@@ -43,7 +43,8 @@ def make(config: GPTConfig, seed: int = 0) -> GPT:
 
 
 def ids(config: GPTConfig, length: int) -> torch.Tensor:
-    return torch.randint(0, config.vocab_size, (3, length), generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, config.vocab_size, (3, length), generator=generator)
 
 
 def test_the_baseline_has_the_exercises_number_of_parameters() -> None:

@@ -194,9 +194,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(tmp_path: Path) -> 
         path.unlink()
 
 
-def test_a_folder_named_from_here_is_written_where_it_is_read(
-    tmp_path: Path, monkeypatch
-) -> None:
+def test_a_folder_named_from_here_is_written_where_it_is_read(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = RunFolder(Path("checkpoints/small"))
     folder.write_weights(build_model(SMALL))
