@@ -5,6 +5,7 @@ python bench/results.py README.md  put it between the markers there
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from model.run_folder import RunFolder, run_folders
@@ -18,10 +19,10 @@ HEADER = (
 )
 
 
-def table(checkpoints: Path = CHECKPOINTS) -> str:
+def table(folders: Iterable[RunFolder]) -> str:
     """One row per run, in Markdown. Losses in nats per character at the last evaluation."""
-    baseline = RunFolder(checkpoints / "baseline").read_metrics()[-1].val_loss
-    return HEADER + "".join(row(folder, baseline) for folder in run_folders(checkpoints))
+    baseline = RunFolder(CHECKPOINTS / "baseline").read_metrics()[-1].val_loss
+    return HEADER + "".join(row(folder, baseline) for folder in folders)
 
 
 def row(folder: RunFolder, baseline: float) -> str:
@@ -50,6 +51,6 @@ def put(page: str, content: str) -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         path = Path(sys.argv[1])
-        path.write_text(put(path.read_text(), table()))
+        path.write_text(put(path.read_text(), table(run_folders(CHECKPOINTS))))
     else:
-        print(table(), end="")
+        print(table(run_folders(CHECKPOINTS)), end="")

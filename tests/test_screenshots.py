@@ -1,0 +1,71 @@
+"""Every page, in both themes and at every width, with the shipped runs: nothing sticks out.
+
+The pictures go to build/screenshots; `SIDELIGHT_README_PICTURE=docs/compare.png` keeps the one that
+the README shows.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.settings import ROOT, Settings
+from tests.conftest import LiveServer
+
+FOLDER = ROOT / "build" / "screenshots"
+PAGES = {
+    "compare": "/?prompt=ROMEO:&seed=7&length=200",
+    "attention": "/attention?run=baseline&run2=case-1&layer=1",
+    "runs": "/runs",
+}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[LiveServer]:
+    with LiveServer(Settings(checkpoints=ROOT / "checkpoints")) as server:
+        yield server
+
+
+def settle(page: Page, name: str) -> None:
+    """Wait until the page shows what it is for."""
+    match name:
+        case "compare":
+            page.get_by_role("button", name="Generate").click()
+            expect(page.get_by_role("button", name="Stop")).to_be_disabled(timeout=60_000)
+        case "attention":
+            expect(page.locator("[data-shown]")).to_have_count(2, timeout=20_000)
+        case "runs":
+            expect(page.locator("#curves .scatterlayer .trace").first).to_be_attached(
+                timeout=20_000
+            )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out(page: Page, shipped: LiveServer, name: str, theme: str) -> None:
+    page.emulate_media(color_scheme=theme)
+    page.goto(shipped.url + PAGES[name])
+    settle(page, name)
+    for width in (360, 1280, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        picture = FOLDER / f"{name}-{theme}-{width}.png"
+        page.screenshot(path=picture, full_page=width < 2560)
+        assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.skipif(
+    "SIDELIGHT_README_PICTURE" not in os.environ,
+    reason="SIDELIGHT_README_PICTURE names no file to keep the README's picture in",
+)
+def test_the_readmes_picture(page: Page, shipped: LiveServer) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(shipped.url + PAGES["compare"])
+    settle(page, "compare")
+    picture = FOLDER / "readme.png"
+    page.screenshot(path=picture)
+    shutil.copy(picture, Path(os.environ["SIDELIGHT_README_PICTURE"]))
