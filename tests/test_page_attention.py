@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import struct
 
 import httpx
 import numpy as np
@@ -93,6 +94,22 @@ def test_a_second_run_has_the_same_cursor(opened: Page, live: LiveServer) -> Non
     )
 
 
+def test_another_run_changes_the_scale_of_both(opened: Page, live: LiveServer) -> None:
+    opened.get_by_label("A second run beside it").check(force=True)
+    opened.get_by_label("Leave the first character out").check(force=True)
+    side(opened, 2).locator("[data-part=run]").select_option("baseline")
+    side(opened, 2).locator("[data-part=step]").select_option("50")
+    expect(side(opened, 2)).to_have_attribute("data-shown", "baseline 50 0 0", timeout=20_000)
+    largest = 0
+    for body in ({"run": "baseline", "text": TEXT}, {"run": "baseline", "text": TEXT, "step": 50}):
+        answer = httpx.post(f"{live.url}/api/attention", json=body).json()
+        largest = max(largest, np.array(answer["maps"])[..., 1:].max())
+    expect(opened.locator("#brightest")).to_have_text(f"{round(255 * largest) / 255:.2f}")
+    for number in (1, 2):
+        zmax = side(opened, number).locator(".heatmap-figure").evaluate("f => f.data[0].zmax")
+        assert zmax == round(255 * largest) / 255
+
+
 def test_the_exports_are_the_apis_numbers(opened: Page, live: LiveServer, weights) -> None:
     files = {}
     for kind in ("CSV", "JSON", "PNG"):
@@ -111,6 +128,7 @@ def test_the_exports_are_the_apis_numbers(opened: Page, live: LiveServer, weight
         )
     assert json.loads(files["JSON"]) == httpx.post(f"{live.url}/api/attention", json=HEAD).json()
     assert files["PNG"].startswith(b"\x89PNG")
+    assert struct.unpack(">II", files["PNG"][16:24]) == (1800, 1800)
 
 
 def test_by_keyboard_alone(opened: Page, live: LiveServer) -> None:
@@ -131,6 +149,12 @@ def test_a_link_reopens_run_step_and_head(page: Page, live: LiveServer) -> None:
     page.goto(f"{live.url}/attention?text={TEXT}&run=case-1&run2=baseline&step2=50&head2=1")
     expect(side(page, 1)).to_have_attribute("data-shown", "case-1 final 0 0", timeout=20_000)
     expect(side(page, 2)).to_have_attribute("data-shown", "baseline 50 0 1", timeout=20_000)
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(page: Page, live: LiveServer) -> None:
+    page.goto(f"{live.url}/attention?text={TEXT}&run=gone")
+    expect(page.locator("#missing")).to_contain_text("called gone")
+    expect(side(page, 1)).to_have_attribute("data-shown", "baseline final 0 0", timeout=20_000)
 
 
 def test_a_character_that_a_run_does_not_know_is_named(opened: Page) -> None:

@@ -36,6 +36,17 @@ function known(wanted, fallback) {
   return run?.id ?? "";
 }
 
+/** An old link may name a run that is gone, or one without heads: say so, rather than swap it unseen. */
+function tellWhatIsMissing() {
+  const asked = new URLSearchParams(location.search);
+  const missing = ["run", "run2"]
+    .map((name) => asked.get(name) ?? "")
+    .filter((id) => id && !withHeads.some((run) => run.id === id));
+  const note = byId("missing");
+  note.hidden = missing.length === 0;
+  note.textContent = `No run with attention heads is called ${missing.join(" or ")}; another is shown instead.`;
+}
+
 const selections = [
   { run: known(state.run, 0), step: state.step, layer: state.layer, head: state.head },
   { run: known(state.run2, 1), step: state.step2, layer: state.layer2, head: state.head2 },
@@ -44,6 +55,7 @@ const sides = selections.map((selection, i) => {
   const element = /** @type {HTMLElement} */ (document.querySelector(`[data-side="${i + 1}"]`));
   return new AttentionSide(element, runs, selection, {
     changed: remember,
+    picked: () => load([sides[i]]),
     moved: (cell) => shown().forEach((side) => side !== sides[i] && side.mark(cell)),
   });
 });
@@ -61,9 +73,10 @@ function remember() {
   });
 }
 
-async function load() {
+/** The scale is one for all, so all are painted anew. @param {AttentionSide[]} [which] */
+async function load(which = shown()) {
   remember();
-  await Promise.all(shown().map((side) => side.load(textBox.value)));
+  await Promise.all(which.map((side) => side.load(textBox.value)));
   await paint();
 }
 
@@ -77,7 +90,7 @@ async function paint() {
 let timer;
 textBox.addEventListener("input", () => {
   clearTimeout(timer);
-  timer = setTimeout(load, LOADS_AFTER_MS);
+  timer = setTimeout(() => load(), LOADS_AFTER_MS);
 });
 compare.addEventListener("change", () => {
   sides[1].element.hidden = !compare.checked;
@@ -93,6 +106,9 @@ byId("copy-link").addEventListener("click", async () => {
 });
 document.addEventListener("themechange", paint);
 
+tellWhatIsMissing();
 sides[1].element.hidden = !compare.checked;
 if (withHeads.length) load();
-else sides[0].part("waiting").textContent = "No run here has attention heads yet. Train one: sidelight train baseline";
+else
+  sides[0].part("waiting").textContent =
+    "No run here has attention heads yet. Train one: sidelight train baseline";

@@ -19,7 +19,7 @@ export class AttentionSide {
    * @param {HTMLElement} element
    * @param {Run[]} runs
    * @param {Selection} selection
-   * @param {{ changed: () => void, moved: (cell: Cell | null) => void }} listener
+   * @param {{ changed: () => void, picked: () => void, moved: (cell: Cell | null) => void }} listener
    */
   constructor(element, runs, selection, listener) {
     this.element = element;
@@ -40,7 +40,9 @@ export class AttentionSide {
     this.part("run").addEventListener("change", () => this.#pickRun());
     this.part("step").addEventListener("change", () => this.#pickStep());
     for (const button of element.querySelectorAll("[data-export]")) {
-      button.addEventListener("click", () => this.#export(/** @type {HTMLElement} */ (button).dataset.export ?? ""));
+      button.addEventListener("click", () =>
+        this.#export(/** @type {HTMLElement} */ (button).dataset.export ?? ""),
+      );
     }
   }
 
@@ -77,7 +79,8 @@ export class AttentionSide {
     let [largest, at] = [0, 0];
     while (at < triangles.length) {
       for (let query = 0; query < header.length; query++) {
-        for (let key = 0; key <= query; key++, at++) if (key > 0 && triangles[at] > largest) largest = triangles[at];
+        for (let key = 0; key <= query; key++, at++)
+          if (key > 0 && triangles[at] > largest) largest = triangles[at];
       }
     }
     return Math.max(0.01, largest / header.scale);
@@ -114,7 +117,11 @@ export class AttentionSide {
     const { tokens } = this.maps.header;
     this.part("title").textContent = `Layer ${layer}, head ${head}`;
     try {
-      const blob = await attentionFile(this.#askedHead(), "application/x-npy", this.request?.signal);
+      const blob = await attentionFile(
+        this.#askedHead(),
+        "application/x-npy",
+        this.request?.signal,
+      );
       const weights = readNpy(await blob.arrayBuffer());
       if (layer !== this.selection.layer || head !== this.selection.head) return;
       await this.heatmap.show(weights, tokens, this.brightest);
@@ -144,19 +151,13 @@ export class AttentionSide {
     this.selection.run = /** @type {HTMLSelectElement} */ (this.part("run")).value;
     this.selection.step = null;
     this.#fillSteps();
-    this.#reload();
+    this.listener.picked();
   }
 
   #pickStep() {
     const { value } = /** @type {HTMLSelectElement} */ (this.part("step"));
     this.selection.step = value === "" ? null : Number(value);
-    this.#reload();
-  }
-
-  async #reload() {
-    await this.load(this.text);
-    this.listener.changed();
-    await this.paint(this.brightest);
+    this.listener.picked();
   }
 
   /** @param {import("./heatmap.js").Cell | null} cell */
@@ -177,12 +178,12 @@ export class AttentionSide {
 
   #describe() {
     const { cell } = this.heatmap;
-    const tokens = this.maps?.header.tokens ?? [];
+    const { tokens } = this.heatmap;
     const readout = this.part("readout");
     this.strip.shade(cell?.query ?? null, (key) => {
       return this.heatmap.weight({ query: cell?.query ?? 0, key }) / this.brightest;
     });
-    if (!cell || !tokens.length) {
+    if (!cell) {
       readout.textContent = "Point at a cell, or move with the arrow keys.";
       return;
     }
@@ -194,23 +195,27 @@ export class AttentionSide {
   /** @param {string} kind */
   async #export(kind) {
     const { run, step, layer, head } = this.selection;
-    const name = `${run}-step-${step ?? "final"}-layer-${layer}-head-${head}.${kind}`;
+    const words = [run, `step ${step ?? "final"}`, `layer ${layer}`, `head ${head}`];
+    const name = `${words.join(" ").replaceAll(" ", "-")}.${kind}`;
     try {
-      if (kind === "json") download(name, await attentionFile(this.#askedHead(), "application/json"));
+      if (kind === "json")
+        download(name, await attentionFile(this.#askedHead(), "application/json"));
       else if (kind === "csv") download(name, new Blob([this.#csv()], { type: "text/csv" }));
-      else download(name, imageOf(await this.heatmap.image()));
+      else download(name, imageOf(await this.heatmap.image(words.join(", "))));
     } catch (error) {
       this.#fail(/** @type {Error} */ (error));
     }
   }
 
   #csv() {
-    const tokens = this.maps?.header.tokens ?? [];
+    const { tokens } = this.heatmap;
     const quoted = tokens.map((token) => `"${token.replaceAll('"', '""')}"`);
     const lines = ["query,query_token,key,key_token,weight"];
     for (let query = 0; query < tokens.length; query++) {
       for (let key = 0; key <= query; key++) {
-        lines.push([query, quoted[query], key, quoted[key], this.heatmap.weight({ query, key })].join(","));
+        lines.push(
+          [query, quoted[query], key, quoted[key], this.heatmap.weight({ query, key })].join(","),
+        );
       }
     }
     return `${lines.join("\n")}\n`;
@@ -230,7 +235,8 @@ export class AttentionSide {
     const steps = this.run?.steps ?? [];
     const options = steps.map((step) => new Option(step.toLocaleString("en-US"), String(step)));
     options.push(new Option("final", ""));
-    for (const option of options) option.selected = option.value === String(this.selection.step ?? "");
+    for (const option of options)
+      option.selected = option.value === String(this.selection.step ?? "");
     this.part("step").replaceChildren(...options);
   }
 
@@ -255,6 +261,8 @@ export class AttentionSide {
 
 /** @param {string} address a data address @returns {Blob} */
 function imageOf(address) {
-  const bytes = Uint8Array.from(atob(address.split(",")[1]), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(address.split(",")[1]), (character) =>
+    character.charCodeAt(0),
+  );
   return new Blob([bytes], { type: "image/png" });
 }

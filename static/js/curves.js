@@ -17,18 +17,40 @@ export async function drawCurves(element, curves, axes) {
     trace(run, number, axes, "train_loss"),
   ]);
   const grid = { gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line-strong") };
-  await draw(element, traces, {
-    margin: { l: 52, r: 12, t: 12, b: 48 },
-    xaxis: {
-      ...grid,
-      type: axes.logX ? "log" : "linear",
-      title: { text: axes.byTime ? "minutes of training" : "training step" },
+  await draw(
+    element,
+    traces,
+    {
+      margin: { l: 52, r: 12, t: 12, b: 48 },
+      xaxis: {
+        ...grid,
+        type: axes.logX ? "log" : "linear",
+        title: { text: axes.byTime ? "minutes of training" : "training step" },
+      },
+      yaxis: { ...grid, title: { text: "loss, nats per character" }, ...worthSeeing(curves) },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+      hovermode: "x unified",
+      hoverlabel: { bgcolor: colour("--paper-raised"), font: { color: colour("--ink") } },
     },
-    yaxis: { ...grid, title: { text: "loss, nats per character" } },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--paper-raised"), font: { color: colour("--ink") } },
-  });
+    { doubleClick: "reset+autosize" },
+  );
+}
+
+/**
+ * An untrained model's loss is so high that it would press all else together.
+ * @param {{ run: RunWithHistory }[]} curves
+ * @returns {{ range?: [number, number] }} from the lowest loss to the highest of trained models
+ */
+function worthSeeing(curves) {
+  const losses = curves
+    .flatMap(({ run }) =>
+      run.metrics.length > 2 ? run.metrics.filter(({ step }) => step > 0) : run.metrics,
+    )
+    .flatMap(({ train_loss, val_loss }) => [train_loss, val_loss]);
+  if (!losses.length) return {};
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  const space = 0.05 * (high - low) || 0.1;
+  return { range: [low - space, high + space] };
 }
 
 /**

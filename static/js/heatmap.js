@@ -5,8 +5,9 @@ import { colour, draw, png } from "./plotly.js";
 
 /** @typedef {{ query: number, key: number }} Cell */
 
+const IMAGE_SIZE = 900;
 const MARGIN = { l: 30, r: 6, t: 30, b: 6 };
-const MOST_LABELS = 64;
+const SHORTEST_LABEL = 9; // pixels from one to the next
 
 export class Heatmap {
   /**
@@ -20,7 +21,8 @@ export class Heatmap {
     const area = add(frame, "heatmap-area");
     this.row = add(area, "heatmap-row");
     this.column = add(area, "heatmap-column");
-    this.length = 0;
+    /** @type {string[]} */
+    this.tokens = [];
     /** @type {Float32Array} */
     this.weights = new Float32Array();
     /** @type {Cell | null} */
@@ -35,9 +37,10 @@ export class Heatmap {
    * @param {number} brightest the weight that gets the strongest colour
    */
   async show(weights, tokens, brightest) {
-    this.weights = weights;
-    const T = (this.length = tokens.length);
-    const rows = Array.from({ length: T }, (_, query) => weights.subarray(query * T, (query + 1) * T));
+    const T = tokens.length;
+    const rows = Array.from({ length: T }, (_, query) =>
+      weights.subarray(query * T, (query + 1) * T),
+    );
     const trace = {
       type: "heatmap",
       z: rows,
@@ -47,12 +50,15 @@ export class Heatmap {
       showscale: false,
       hoverinfo: "none",
     };
-    const figure = await draw(this.figure, [trace], this.#layout(tokens));
+    const figure = await draw(this.figure, [trace], this.#layout(tokens, this.frame.clientHeight));
     if (!this.listening) {
-      figure.on("plotly_hover", ({ points: [point] }) => this.move({ query: point.y, key: point.x }));
+      figure.on("plotly_hover", ({ points: [point] }) =>
+        this.move({ query: point.y, key: point.x }),
+      );
       figure.on("plotly_relayout", () => this.mark(this.cell));
       this.listening = true;
     }
+    Object.assign(this, { weights, tokens });
     this.mark(this.cell);
   }
 
@@ -64,13 +70,25 @@ export class Heatmap {
 
   /** @param {Cell | null} cell where the cursor is shown, without telling anybody */
   mark(cell) {
-    const inside = cell && cell.query >= 0 && cell.query < this.length && cell.key >= 0 && cell.key < this.length;
+    const inside =
+      cell &&
+      cell.query >= 0 &&
+      cell.query < this.length &&
+      cell.key >= 0 &&
+      cell.key < this.length;
     this.cell = inside ? cell : null;
     this.row.hidden = this.column.hidden = !this.cell;
     if (!this.cell) return;
-    const { layout } = /** @type {import("./plotly.js").Figure} */ (this.figure);
+    const { layout } = /** @type {import("./plotly.js").Figure} */ (
+      /** @type {HTMLElement} */ (this.figure)
+    );
     place(this.row, "top", "height", this.cell.query, [...layout.yaxis.range].reverse());
     place(this.column, "left", "width", this.cell.key, layout.xaxis.range);
+  }
+
+  /** How many characters there are. */
+  get length() {
+    return this.tokens.length;
   }
 
   /** @param {Cell} cell @returns {number} */
@@ -78,19 +96,39 @@ export class Heatmap {
     return this.weights[query * this.length + key];
   }
 
-  /** @returns {Promise<string>} a PNG as a data address */
-  async image() {
-    return png(this.figure, { width: 900, height: 900 });
+  /**
+   * @param {string} title written above the map, so that the picture says what it shows
+   * @returns {Promise<string>} a PNG as a data address
+   */
+  async image(title) {
+    const { xaxis, yaxis } = this.#layout(this.tokens, IMAGE_SIZE);
+    const layout = {
+      margin: { l: 70, r: 20, t: 120, b: 20 },
+      xaxis: { ...xaxis, title: { text: "key: the character looked at" } },
+      yaxis: { ...yaxis, title: { text: "query: the character that looks" } },
+      title: {
+        text: title,
+        x: 0.5,
+        y: 0.97,
+        yanchor: "top",
+        font: { size: 18, color: colour("--ink") },
+      },
+      paper_bgcolor: colour("--map-0"),
+    };
+    return png(this.figure, layout, { width: IMAGE_SIZE, height: IMAGE_SIZE });
   }
 
-  /** @param {string[]} tokens */
-  #layout(tokens) {
-    const every = Math.ceil(tokens.length / MOST_LABELS);
+  /**
+   * @param {string[]} tokens
+   * @param {number} size of the figure, in pixels
+   */
+  #layout(tokens, size) {
+    const every = Math.ceil((tokens.length * SHORTEST_LABEL) / (size - MARGIN.t));
     const places = tokens.map((_, i) => i).filter((i) => i % every === 0);
     const axis = {
       tickvals: places,
       ticktext: places.map((i) => glyphs(tokens[i])),
-      tickfont: { family: colour("--mono"), size: tokens.length > 40 ? 9 : 12 },
+      tickfont: { family: colour("--mono"), size: size / tokens.length < 12 ? 9 : 12 },
       tickangle: 0,
       showgrid: false,
       zeroline: false,
@@ -107,7 +145,9 @@ export class Heatmap {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[
+      event.key
+    ];
     if (!step || !this.length) return;
     event.preventDefault();
     const last = this.length - 1;

@@ -5,13 +5,14 @@
 /**
  * @typedef {object} Plotly what is used of it
  * @property {(element: HTMLElement, data: Json[], layout: Json, config: Json) => Promise<unknown>} react
- * @property {(element: HTMLElement, options: Json) => Promise<string>} toImage
+ * @property {(figure: Json, options: Json) => Promise<string>} toImage
  * @property {{ resize: (element: HTMLElement) => void }} Plots
  */
 
 /**
  * @typedef {HTMLElement & {
  *   on: (name: string, listener: (event: any) => void) => void,
+ *   data: Json[],
  *   layout: { xaxis: { range: [number, number] }, yaxis: { range: [number, number] } },
  * }} Figure an element that has been drawn on
  */
@@ -29,11 +30,12 @@ const fitted = new WeakSet();
  * @param {HTMLElement} element
  * @param {Json[]} data traces
  * @param {Json} layout
+ * @param {Json} [config]
  * @returns {Promise<Figure>}
  */
-export async function draw(element, data, layout) {
+export async function draw(element, data, layout, config = {}) {
   const plotly = await load();
-  await plotly.react(element, data, { ...themed(), ...layout }, CONFIG);
+  await plotly.react(element, data, { ...themed(), ...layout }, { ...CONFIG, ...config });
   // Plotly itself only follows the window, not a column that becomes narrower.
   if (!fitted.has(element)) {
     fitted.add(element);
@@ -43,12 +45,15 @@ export async function draw(element, data, layout) {
 }
 
 /**
- * @param {HTMLElement} figure
+ * @param {HTMLElement} figure one that has been drawn
+ * @param {Json} layout for the picture, in place of the figure's own
  * @param {{ width: number, height: number }} size in pixels, at twice the density
  * @returns {Promise<string>} a PNG as a data address
  */
-export async function png(figure, { width, height }) {
-  return (await load()).toImage(figure, { format: "png", width, height, scale: 2 });
+export async function png(figure, layout, { width, height }) {
+  const { data } = /** @type {Figure} */ (figure);
+  const options = { format: "png", width, height, scale: 2 };
+  return (await load()).toImage({ data, layout: { ...themed(), ...layout } }, options);
 }
 
 /**
@@ -64,7 +69,8 @@ function load() {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = document.querySelector("meta[name=plotly-src]")?.getAttribute("content") ?? "";
-    script.onload = () => resolve(/** @type {{ Plotly: Plotly }} */ (/** @type {unknown} */ (window)).Plotly);
+    script.onload = () =>
+      resolve(/** @type {{ Plotly: Plotly }} */ (/** @type {unknown} */ (window)).Plotly);
     script.onerror = () => {
       loading = null;
       script.remove();

@@ -32,7 +32,9 @@ export class SampleView {
       this.text.textContent = /** @type {Error} */ (error).message;
       return;
     }
-    const options = this.samples.map(({ step }, i) => new Option(step.toLocaleString("en-US"), String(i)));
+    const options = this.samples.map(
+      ({ step }, i) => new Option(step.toLocaleString("en-US"), String(i)),
+    );
     this.step.replaceChildren(...options);
     this.step.value = String(which === "first" ? 0 : this.samples.length - 1);
     this.#write();
@@ -40,6 +42,8 @@ export class SampleView {
 
   #write() {
     const sample = this.samples[Number(this.step.value)];
-    this.text.textContent = sample ? sample.prompt + sample.text : "This run kept no samples.";
+    this.text.textContent = sample
+      ? (sample.prompt + sample.text).replace(/^\n+/, "")
+      : "This run kept no samples.";
   }
 }
