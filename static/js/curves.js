@@ -4,7 +4,7 @@ import { colour, draw } from "./plotly.js";
 /** @typedef {import("./api.js").RunWithHistory} RunWithHistory */
 /** @typedef {{ byTime: boolean, logX: boolean }} Axes */
 
-const DASHES = ["solid", "dash", "longdash", "dashdot"];
+const DASHES = ["solid", "dash", "9px,3px", "dashdot"];
 
 /**
  * @param {HTMLElement} element
