@@ -71,7 +71,9 @@ function sortBy(column) {
   state.sort = column;
   remember();
   drawTable();
-  /** @type {HTMLElement | undefined} */ (document.querySelectorAll("#runs thead button")[column])?.focus();
+  /** @type {HTMLElement | undefined} */ (
+    document.querySelectorAll("#runs thead button")[column]
+  )?.focus();
 }
 
 function drawTable() {
@@ -114,7 +116,10 @@ function nameCell(run) {
   const summary = document.createElement("summary");
   summary.textContent = run.title;
   details.append(summary);
-  for (const [label, words] of [["Hypothesis", run.hypothesis], ["Outcome", run.outcome]]) {
+  for (const [label, words] of [
+    ["Hypothesis", run.hypothesis],
+    ["Outcome", run.outcome],
+  ]) {
     if (!words) continue;
     const paragraph = document.createElement("p");
     const strong = document.createElement("strong");
@@ -163,7 +168,9 @@ function hidden(words) {
 async function showCurves() {
   const alert = byId("curves-alert");
   try {
-    const chosen = runs.map((run, number) => ({ run, number })).filter(({ run }) => ticked.has(run.id));
+    const chosen = runs
+      .map((run, number) => ({ run, number }))
+      .filter(({ run }) => ticked.has(run.id));
     const curves = await Promise.all(
       chosen.map(async ({ run, number }) => ({ run: await history(run.id), number })),
     );
@@ -208,8 +215,16 @@ function start() {
     await navigator.clipboard.writeText(location.href);
     announce("The link is copied.");
   });
-  const best = sorted(runs.filter((run) => run.attention), COLUMNS[6], false)[0] ?? runs[0];
-  for (const [side, which] of /** @type {const} */ ([["left", "first"], ["right", "last"]])) {
+  const best =
+    sorted(
+      runs.filter((run) => run.attention),
+      COLUMNS[6],
+      false,
+    )[0] ?? runs[0];
+  for (const [side, which] of /** @type {const} */ ([
+    ["left", "first"],
+    ["right", "last"],
+  ])) {
     const element = /** @type {HTMLElement} */ (document.querySelector(`[data-sample=${side}]`));
     new SampleView(element, runs, history).show(best.id, which);
   }

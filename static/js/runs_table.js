@@ -17,7 +17,12 @@ export function columns(baseline) {
     { name: "Changed", value: (run) => changes(run, baseline).length },
     { name: "Parameters", value: (run) => run.params, text: (run) => grouped(run.params) },
     { name: "Steps", value: (run) => iterations(run), text: (run) => grouped(iterations(run)) },
-    { name: "Time", title: "Wall time", value: (run) => run.wall_time_s, text: (run) => minutes(run.wall_time_s) },
+    {
+      name: "Time",
+      title: "Wall time",
+      value: (run) => run.wall_time_s,
+      text: (run) => minutes(run.wall_time_s),
+    },
     { name: "Training loss", value: (run) => run.train_loss, text: (run) => loss(run.train_loss) },
     { name: "Validation loss", value: (run) => run.val_loss, text: (run) => loss(run.val_loss) },
     {

@@ -79,7 +79,9 @@ export class Thumbnails {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[
+      event.key
+    ];
     if (!step || !this.maps) return;
     event.preventDefault();
     const { n_layer, n_head } = this.maps.header;
