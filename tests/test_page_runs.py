@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests.conftest import LiveServer, write_run
+from tests.conftest import LiveServer, wait_until, write_run
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_samples_stand_side_by_side(opened: Page) -> None:
 
 def test_it_fits_a_phone(opened: Page) -> None:
     opened.set_viewport_size({"width": 360, "height": 800})
-    opened.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+    wait_until(lambda: opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 def test_a_broken_folder_is_listed_with_its_reason(page: Page, tmp_path: Path) -> None:

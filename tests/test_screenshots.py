@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.settings import ROOT, Settings
-from tests.conftest import LiveServer
+from tests.conftest import LiveServer, wait_until
 
 FOLDER = ROOT / "build" / "screenshots"
 PAGES = {
@@ -52,7 +52,7 @@ def test_nothing_sticks_out(page: Page, shipped: LiveServer, name: str, theme: s
     settle(page, name)
     for width in (360, 1280, 2560):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        wait_until(lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
         picture = FOLDER / f"{name}-{theme}-{width}.png"
         page.screenshot(path=picture, full_page=width < 2560)
         assert picture.stat().st_size > 10_000
