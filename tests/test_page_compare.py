@@ -30,10 +30,10 @@ def open_page(page: Page, live: LiveServer, **query: object) -> None:
 
 
 def generate(page: Page) -> None:
-    """Write, and wait for every panel to be done and drawn."""
+    """Write, and wait for every panel to be done."""
     page.locator("#generate").click()
-    expect(page.locator(".panel[data-state=done]")).to_have_count(page.locator(".panel").count())
-    expect(page.locator(".panel").last.locator(".token").first).to_be_attached()
+    count = page.locator(".panel").count()
+    expect(page.locator(".panel[data-state=done]")).to_have_count(count, timeout=30_000)
 
 
 def test_both_streams_grow_and_stop(page: Page, live: LiveServer) -> None:
@@ -50,7 +50,6 @@ def test_both_streams_grow_and_stop(page: Page, live: LiveServer) -> None:
     page.locator("#stop").click()
     expect(page.locator(".panel[data-state=stopped]")).to_have_count(2)
     expect(first.locator("[data-part=status]")).to_contain_text("Stopped after")
-    page.wait_for_timeout(100)  # what had arrived is drawn with the next frame
     after = written(first), written(second)
     page.wait_for_timeout(300)
     assert (written(first), written(second)) == after
@@ -167,6 +166,58 @@ def test_it_shows_what_the_model_saw(page: Page, live: LiveServer) -> None:
     generate(page)
     expect(panel(page, 0).locator("[data-part=context]")).to_contain_text("the last 16 of 34")
     expect(panel(page, 0).locator(".is-unseen")).to_have_text(prompt[:-16])
+
+
+def test_what_it_came_to_is_read_aloud(page: Page, live: LiveServer) -> None:
+    open_page(page, live, runs="nobody,baseline", length=20)
+    page.locator("#generate").click()
+    progress = page.locator("#progress[role=status]")
+    expect(progress).to_contain_text("baseline: 20 characters")
+    expect(progress).to_contain_text("nobody: There is no run")
+
+
+def test_a_link_also_names_what_is_usual(page: Page, live: LiveServer) -> None:
+    page.goto(live.url)
+    generate(page)
+    query = parse_qs(urlsplit(page.url).query)
+    assert query["runs"] == ["baseline,case-1"]
+    assert {"prompt", "temperature", "top_p", "length", "seed"} <= query.keys()
+
+
+def test_a_long_text_can_be_walked_from_end_to_end(page: Page, live: LiveServer) -> None:
+    open_page(page, live, runs="ngram", length=1500)
+    generate(page)
+    text = panel(page, 0).locator(".token-text")
+    expect(text.locator(".token")).to_have_count(1500)
+    text.focus()
+    for key, index in (("End", "1499"), ("Home", "0")):
+        page.keyboard.press(key)
+        current = text.locator(".is-current")
+        expect(current).to_have_attribute("data-index", index)
+        expect(current).to_be_in_viewport()
+        expect(page.locator("#probability-card")).to_be_in_viewport()
+
+
+def test_stop_stays_in_reach_on_a_small_screen(page: Page, live: LiveServer) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    open_page(page, live, length=LONG)
+    page.locator("#generate").click()
+    expect(panel(page, 0).locator(".token").nth(3)).to_be_attached()
+    expect(panel(page, 0).locator(".token-text")).to_be_in_viewport(ratio=0.3)
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_in_viewport()
+    stop.click()
+    expect(page.locator(".panel[data-state=stopped]")).to_have_count(2)
+
+
+def test_spaces_can_be_shown(page: Page, live: LiveServer) -> None:
+    open_page(page, live, runs="baseline", length=60, temperature=2)
+    generate(page)
+    space = panel(page, 0).locator(".token.is-space").first
+    expect(space).to_have_css("background-image", "none")
+    page.get_by_label("Show spaces").check()
+    assert "gradient" in space.evaluate("element => getComputedStyle(element).backgroundImage")
+    assert "spaces=1" in page.url
 
 
 def test_again_takes_a_new_seed(page: Page, live: LiveServer) -> None:

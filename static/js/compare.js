@@ -10,6 +10,8 @@ import { TINT_FROM } from "./surprise.js";
 const MOST_PANELS = 4;
 const USUAL_RUNS = ["baseline", "case-1", "case-2", "case-3"];
 const LONGEST_ADDRESS = 6000;
+/** Switches that change how texts are shown. */
+const LOOKS = /** @type {const} */ (["tint", "spaces"]);
 
 /** @type {<T extends HTMLElement>(id: string) => T} */
 const byId = (id) => {
@@ -27,6 +29,7 @@ class ComparePage {
   #add = /** @type {HTMLButtonElement} */ (byId("add-panel"));
   /** @type {Panel[]} */
   #shown = [];
+  #busy = false;
 
   start() {
     this.#composer.show(this.#state);
@@ -34,7 +37,7 @@ class ComparePage {
     for (const run of this.#state.runs.slice(0, MOST_PANELS)) this.#addPanel(run);
     byId("no-runs").hidden = this.#list.runs.length > 0;
     this.#listen();
-    this.#showTint(this.#state.tint);
+    this.#showLook();
     this.#showBusy();
     attachProbabilityCard(this.#panels, byId("probability-card"));
     if (this.#state.go) this.#generate();
@@ -52,8 +55,12 @@ class ComparePage {
     });
     byId("copy-link").addEventListener("click", () => this.#copyLink());
     this.#add.addEventListener("click", () => this.#addUnused());
-    const tint = /** @type {HTMLInputElement} */ (byId("tint"));
-    tint.addEventListener("change", () => this.#showTint(tint.checked));
+    for (const name of LOOKS) {
+      byId(name).addEventListener("change", ({ target }) => {
+        this.#save({ [name]: /** @type {HTMLInputElement} */ (target).checked });
+        this.#showLook();
+      });
+    }
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -72,13 +79,18 @@ class ComparePage {
     this.#composer.show(writing);
     this.#save({ go: true });
     for (const panel of this.#shown) void panel.generate(writing);
-    announce("");
+    this.#bringIntoView();
   }
 
   #stop() {
-    const writing = this.#shown.filter(({ busy }) => busy);
-    for (const panel of writing) panel.stop();
-    if (writing.length > 0) announce("Stopped");
+    for (const panel of this.#shown) panel.stop();
+  }
+
+  /** On a small screen the texts begin below what can be seen. */
+  #bringIntoView() {
+    const text = this.#panels.querySelector(".token-text");
+    const top = text?.getBoundingClientRect().top ?? 0;
+    if (top > 0.8 * innerHeight) byId("panels-title").scrollIntoView();
   }
 
   #changed() {
@@ -89,10 +101,11 @@ class ComparePage {
   #save(changes = {}) {
     const runs = this.#shown.map(({ runId }) => runId);
     this.#state = { ...this.#state, ...this.#composer.read(), runs, ...changes };
-    const address = addressOf(location.pathname, this.#fields, this.#state);
+    const whole = this.#state.go;
+    const address = addressOf(location.pathname, this.#fields, this.#state, { whole });
     // A browser refuses an address that is too long; the page then keeps the prompt to itself.
     const prompt = address.length > LONGEST_ADDRESS ? { prompt: undefined } : {};
-    writeAddress(this.#fields, { ...this.#state, ...prompt });
+    writeAddress(this.#fields, { ...this.#state, ...prompt }, { whole });
   }
 
   /** @param {string} run */
@@ -129,6 +142,7 @@ class ComparePage {
 
   #showBusy() {
     const busy = this.#shown.some((panel) => panel.busy);
+    if (busy !== this.#busy) this.#tell(busy);
     const none = this.#shown.length === 0;
     setDisabled("stop", !busy);
     setDisabled("generate", none);
@@ -138,13 +152,20 @@ class ComparePage {
     byId("no-panels").hidden = !none || this.#list.runs.length === 0;
   }
 
-  /** @param {boolean} on */
-  #showTint(on) {
-    /** @type {HTMLInputElement} */ (byId("tint")).checked = on;
-    this.#panels.classList.toggle("is-tinted", on);
-    byId("legend").hidden = !on;
+  /** @param {boolean} busy */
+  #tell(busy) {
+    this.#busy = busy;
+    const reports = this.#shown.map(({ report }) => report).join("; ");
+    byId("progress").textContent = busy ? "Writing" : reports;
+  }
+
+  #showLook() {
+    for (const name of LOOKS) {
+      /** @type {HTMLInputElement} */ (byId(name)).checked = this.#state[name];
+      this.#panels.classList.toggle(`shows-${name}`, this.#state[name]);
+    }
+    byId("legend").hidden = !this.#state.tint;
     byId("legend-steps").replaceChildren(...legendSteps());
-    this.#save({ tint: on });
   }
 
   async #copyLink() {

@@ -28,7 +28,13 @@ export const WRITING_FIELDS = {
  * @param {readonly string[]} runs those shown when the address names none
  */
 export function pageFields(runs) {
-  return { runs: list(runs), ...WRITING_FIELDS, tint: flag(false), go: flag(false) };
+  return {
+    runs: list(runs),
+    ...WRITING_FIELDS,
+    tint: flag(false),
+    spaces: flag(false),
+    go: flag(false),
+  };
 }
 
 export function randomSeed() {

@@ -1,11 +1,12 @@
 // One run on the page: chosen, prompted, watched, taken away.
 import { announce } from "./announce.js";
 import { ApiError, isAbort, streamCompletion } from "./api.js";
+import { download } from "./download.js";
 import { grouped } from "./format.js";
 import { fillRunPicker, runDifferences, runFacts } from "./run_picker.js";
 import { bits } from "./surprise.js";
 import { TokenText } from "./tokens.js";
-import { asJson, asText, download } from "./transcript.js";
+import { asJson, asText } from "./transcript.js";
 
 /** @typedef {import("./api.js").Run} Run */
 /** @typedef {import("./api.js").RunList} RunList */
@@ -64,6 +65,11 @@ export class Panel {
 
   get runId() {
     return this.#run;
+  }
+
+  /** How it stands, to be read aloud. */
+  get report() {
+    return `${this.#run}: ${this.#statusText() || this.#part("error-text").textContent}`;
   }
 
   get busy() {
@@ -168,6 +174,7 @@ export class Panel {
     const some = this.#text.tokens.length > 0;
     this.#part("empty").hidden = state !== "empty";
     this.#part("text").hidden = state === "empty" || (state === "failed" && !some);
+    if (!this.busy) this.#text.flush();
     this.#part("error").hidden = state !== "failed";
     this.#part("spinner").hidden = !this.busy;
     this.#part("actions").hidden = this.busy || !some;
@@ -256,8 +263,11 @@ export class Panel {
   #save(kind) {
     const transcript = this.#transcript();
     const name = `sidelight-${this.#run}-${transcript.sampling.seed}.${kind}`;
-    if (kind === "txt") download(name, asText(transcript), "text/plain");
-    else download(name, asJson(transcript), "application/json");
+    const [content, type] =
+      kind === "txt"
+        ? [asText(transcript), "text/plain"]
+        : [asJson(transcript), "application/json"];
+    download(name, new Blob([content], { type }));
   }
 
   #transcript() {

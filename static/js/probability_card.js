@@ -16,24 +16,17 @@ const GAP_PX = 8;
  */
 export function attachProbabilityCard(root, card) {
   const cursor = new Cursor(card);
-  root.addEventListener("pointerover", ({ target }) => {
-    const place = TokenText.at(target);
-    if (place) cursor.show(place.text, place.index);
-  });
-  root.addEventListener("pointerleave", () => cursor.hide());
-  root.addEventListener("pointerout", ({ relatedTarget }) => {
-    if (!TokenText.at(relatedTarget)) cursor.hide();
-  });
-  root.addEventListener("click", ({ target }) => {
-    const place = TokenText.at(target);
-    if (place) cursor.show(place.text, place.index);
-  });
+  // Moves, not "over" and "out": those also come when a text scrolls under a pointer at rest.
+  root.addEventListener("pointermove", ({ target }) => cursor.point(TokenText.at(target)));
+  root.addEventListener("click", ({ target }) => cursor.point(TokenText.at(target)));
+  root.addEventListener("pointerleave", () => cursor.point(null));
   root.addEventListener("focusin", ({ target }) => {
     const text = TokenText.of(target);
     if (text && target instanceof Element && target.matches(":focus-visible")) cursor.enter(text);
   });
   root.addEventListener("focusout", () => cursor.hide());
-  root.addEventListener("scroll", () => cursor.hide(), { capture: true, passive: true });
+  root.addEventListener("restart", () => cursor.hide());
+  document.addEventListener("scroll", () => cursor.follow(), { capture: true, passive: true });
   root.addEventListener("keydown", (event) => {
     const text = TokenText.of(event.target);
     if (text && cursor.move(text, event.key)) event.preventDefault();
@@ -45,7 +38,11 @@ class Cursor {
   /** @type {TokenText | null} */
   #text = null;
   #index = 0;
+  /** the character that the card stands beside @type {HTMLElement | null} */
+  #element = null;
   #card;
+  /** whether the keyboard brought it where it is */
+  #walked = false;
 
   /** @param {HTMLElement} card */
   constructor(card) {
@@ -71,24 +68,26 @@ class Cursor {
     return true;
   }
 
-  /**
-   * @param {TokenText} text
-   * @param {number} index
-   * @param {{ scroll?: boolean }} [options]
-   */
-  show(text, index, { scroll = false } = {}) {
-    const token = text.tokens[index];
-    if (text !== this.#text) this.#text?.mark(null);
-    this.#text = text;
-    this.#index = index;
-    const element = text.mark(index, { scroll });
-    if (!token || !element) return;
-    fill(this.#card, token);
-    this.#card.showPopover();
-    placeBeside(this.#card, element);
+  /** @param {{ text: TokenText, index: number } | null} place what the pointer is on */
+  point(place) {
+    if (!place) {
+      if (!this.#walked) this.hide();
+    } else if (!this.#element || place.text !== this.#text || place.index !== this.#index) {
+      this.#walked = false;
+      this.#show(place.text, place.index);
+    }
+  }
+
+  /** Stay beside a character that has been scrolled, as long as it can be seen. */
+  follow() {
+    if (!this.#element) return;
+    if (isInSight(this.#element)) placeBeside(this.#card, this.#element);
+    else this.hide();
   }
 
   hide() {
+    this.#element = null;
+    this.#walked = false;
     this.#text?.mark(null);
     this.#card.hidePopover();
   }
@@ -96,9 +95,27 @@ class Cursor {
   /**
    * @param {TokenText} text
    * @param {number} index
+   * @param {{ scroll?: boolean }} [options]
+   */
+  #show(text, index, { scroll = false } = {}) {
+    const token = text.tokens[index];
+    if (text !== this.#text) this.#text?.mark(null);
+    this.#text = text;
+    this.#index = index;
+    this.#element = text.mark(index, { scroll });
+    if (!token || !this.#element) return;
+    fill(this.#card, token);
+    this.#card.showPopover();
+    placeBeside(this.#card, this.#element);
+  }
+
+  /**
+   * @param {TokenText} text
+   * @param {number} index
    */
   #go(text, index) {
-    this.show(text, index, { scroll: true });
+    this.#walked = true;
+    this.#show(text, index, { scroll: true });
     const token = text.tokens[index];
     const aloud = this.#card.querySelector(".card-spoken");
     if (token && aloud) aloud.textContent = sentence(token);
@@ -200,6 +217,15 @@ function sentence(token) {
   const others = ranked(token).filter(([character]) => character !== token.text);
   const list = others.map(([character, lp]) => `${spoken(character)} ${percent(Math.exp(lp))}`);
   return `${spoken(token.text)}, ${percent(Math.exp(token.logprob))}; else ${list.join(", ")}`;
+}
+
+/** @param {HTMLElement} element */
+function isInSight(element) {
+  const at = element.getBoundingClientRect();
+  const box = element.closest(".token-text")?.getBoundingClientRect();
+  const top = Math.max(0, box?.top ?? 0);
+  const bottom = Math.min(innerHeight, box?.bottom ?? innerHeight);
+  return at.bottom > top && at.top < bottom;
 }
 
 /**

@@ -116,16 +116,18 @@ export function readAddress(fields, search = location.search) {
  * @param {string} path
  * @param {F} fields
  * @param {Partial<State<F>>} state
+ * @param {{ whole?: boolean }} [options] whole: with the defaults too, for a link that says the same
+ *   on a server, or in a version, with other ones
  * @returns {string} the path with everything in it that is not as it is by default
  */
-export function addressOf(path, fields, state) {
+export function addressOf(path, fields, state, { whole = false } = {}) {
   const params = new URLSearchParams();
   for (const [name, field] of Object.entries(fields)) {
     const value = state[name];
     if (value === undefined || value === null) continue;
     const raw = field.format(value);
-    if (raw !== (field.initial === null ? null : field.format(field.initial)))
-      params.set(name, raw);
+    const usual = field.initial === null ? null : field.format(field.initial);
+    if (whole || raw !== usual) params.set(name, raw);
   }
   const query = params.toString();
   return query ? `${path}?${query}` : path;
@@ -135,10 +137,10 @@ export function addressOf(path, fields, state) {
  * @template {Fields} F
  * @param {F} fields
  * @param {Partial<State<F>>} state
- * @param {{ push?: boolean }} [options] push: make it a step that Back undoes
+ * @param {{ push?: boolean, whole?: boolean }} [options] push: make it a step that Back undoes
  */
-export function writeAddress(fields, state, { push = false } = {}) {
-  const address = addressOf(location.pathname, fields, state);
+export function writeAddress(fields, state, { push = false, whole = false } = {}) {
+  const address = addressOf(location.pathname, fields, state, { whole });
   if (address === location.pathname + location.search) return;
   if (push) history.pushState(null, "", address);
   else history.replaceState(null, "", address);

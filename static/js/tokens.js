@@ -56,7 +56,7 @@ export class TokenText {
   }
 
   /**
-   * Begin anew, after a prompt.
+   * Begin anew, after a prompt. Tells of it with an event "restart".
    * @param {string} prompt
    */
   restart(prompt) {
@@ -68,6 +68,7 @@ export class TokenText {
     this.#current = null;
     this.#root.replaceChildren();
     this.#root.scrollTop = 0;
+    this.#root.dispatchEvent(new CustomEvent("restart", { bubbles: true }));
     this.#appendPrompt(prompt, "prompt");
   }
 
@@ -108,6 +109,12 @@ export class TokenText {
     return this.#current;
   }
 
+  /** Draw what has been appended, without waiting for the next frame. */
+  flush() {
+    cancelAnimationFrame(this.#frame);
+    this.#draw();
+  }
+
   #draw() {
     this.#frame = 0;
     const root = this.#root;
@@ -118,6 +125,7 @@ export class TokenText {
       element.dataset.index = String(this.#elements.length);
       element.className = `token tint-${tint(token.logprob)}`;
       if (token.text === "\n") element.classList.add("is-newline");
+      if (token.text === " ") element.classList.add("is-space");
       this.#elements.push(element);
       this.#place(element);
     }

@@ -33,16 +33,3 @@ export function asJson({ run, prompt, context, sampling, tokens }) {
   const text = tokens.map((token) => token.text).join("");
   return JSON.stringify({ run, prompt, context, sampling, text, tokens: odds }, null, 2);
 }
-
-/**
- * @param {string} name
- * @param {string} content
- * @param {string} type
- */
-export function download(name, content, type) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([content], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
