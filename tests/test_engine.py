@@ -141,6 +141,22 @@ def test_closing_frees_the_place_within_one_token(engine: Engine) -> None:
     assert sum(gate.next for gate in gates) <= 3  # the one that was being drawn, and no more
 
 
+def test_a_text_closed_during_its_last_token_is_cancelled_once_and_not_finished(
+    engine: Engine,
+) -> None:
+    async def journey() -> None:
+        gate = Gate()
+        writing = engine.submit([task(gate, max_tokens=1)])
+        writing.close()
+        writing.close()
+        gate.opened.release()
+        await written(engine, task(Counter()))  # the thread is past the closed one's token
+
+    asyncio.run(journey())
+    load = engine.load()
+    assert (load.cancelled, load.finished, load.active) == (1, 1, 0)
+
+
 def test_shutdown_ends_every_text_with_an_error() -> None:
     engine = Engine(max_active=1, max_waiting=1)
     gate = Gate()
