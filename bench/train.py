@@ -3,9 +3,10 @@
     python bench/train.py --json FILE [--full] [--rounds N] [--threads N] [--text FILE]
 
 The work is the exercise's baseline: 5,000 iterations and 51 evaluations. The script evaluates
-400 random batches, 204,800 tokens; ours takes the whole validation split and as many tokens of
-the training split, 223,000 in all, and besides keeps snapshots, samples and the script's own
-estimate at the end. Without `--full`, both do a share of it in turns, and median times are scaled.
+400 random batches, 204,800 tokens. Ours takes the whole validation split and a part of the training
+split, 144,000 tokens in all, while training goes on, and besides keeps snapshots, samples and the
+script's own estimate at the end. Without `--full`, both do rounds of 100 iterations and an
+evaluation in turns, and median times are scaled.
 """
 
 import argparse
@@ -23,12 +24,11 @@ import torch
 from model.corpus import Corpus, load_corpus
 from model.optim import build_optimizers
 from model.presets import PRESETS
+from model.recording import Recorder
 from model.run_folder import RunFolder
-from model.training import Trainer, run_config
+from model.training import Trainer, half_the_threads, run_config
 
-STEPS = exercise.MAX_ITERS
-EVALUATIONS = STEPS // exercise.EVAL_INTERVAL + 1
-STEPS_PER_ROUND = 20
+STEPS, STEPS_PER_ROUND = exercise.MAX_ITERS, exercise.EVAL_INTERVAL
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -54,39 +54,36 @@ def share(corpus: Corpus, root: Path, rounds: int) -> tuple[float, float]:
     """The same, scaled up from `rounds` rounds of some steps and one evaluation each."""
     script, ours = exercise.Exercise(corpus.text), new_trainer(corpus, root)
     optimizers, batches = build_optimizers(ours.model, ours.config), ours.batches()
-    ours.started = time.perf_counter()
 
-    def our_steps() -> None:
-        for step in range(STEPS_PER_ROUND):
-            ours.step(step, *next(batches), optimizers)
-
-    def script_steps() -> None:
+    def script_round() -> None:
+        script.estimate_loss()
         for _ in range(STEPS_PER_ROUND):
             script.step()
 
-    works: dict[str, Callable[[], object]] = {
-        "our steps": our_steps,
-        "script's steps": script_steps,
-        "our evaluation": lambda: ours.evaluate(0),
-        "script's evaluation": script.estimate_loss,
-    }
-    for work in works.values():  # once for the caches
-        work()
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            times[name].append(seconds(work))
-    median = {name: statistics.median(taken) for name, taken in times.items()}
-    for name, taken in median.items():
-        print(f"{name}: {taken:.4f} s")
-    snapshots = (len(ours.snapshots) + 1) * seconds(lambda: ours.snapshot(1))
+    def our_round(recorder: Recorder) -> None:
+        recorder.record(1, ours.model, evaluate=True)
+        for step in range(STEPS_PER_ROUND):
+            ours.step(step, *next(batches), optimizers)
+        recorder.wait()
+
+    our_times, script_times = [], []
+    for _ in range(rounds + 1):
+        with half_the_threads() as threads, ours.recorder(threads) as recorder:
+            our_times.append(seconds(lambda: our_round(recorder)))
+        script_times.append(seconds(script_round))
+    print("ours:", *(f"{taken:.2f}" for taken in our_times), "s, the first left out")
+    print("the script's:", *(f"{taken:.2f}" for taken in script_times), "s, the first left out")
+    our_round_s, script_round_s = (statistics.median(t[1:]) for t in (our_times, script_times))
+    script_last_s = seconds(script.estimate_loss)
+    with half_the_threads() as threads, ours.recorder(threads) as recorder:
+        recorder.record(STEPS, ours.model, evaluate=True)  # with a sample and the estimate
+        our_last_s = seconds(recorder.wait)
+        recorder.record(1, ours.model, snapshot=True)
+        snapshot_s = seconds(recorder.wait)
     scale = STEPS / STEPS_PER_ROUND
     return (
-        median["our steps"] * scale
-        + median["our evaluation"] * EVALUATIONS
-        + snapshots
-        + seconds(ours.estimate),
-        median["script's steps"] * scale + median["script's evaluation"] * EVALUATIONS,
+        our_round_s * scale + snapshot_s * len(ours.snapshots) + our_last_s,
+        script_round_s * scale + script_last_s,
     )
 
 
@@ -95,10 +92,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--text", default="tinyshakespeare", help="corpus, or a file's path")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     corpus = load_corpus(options.text)
     with TemporaryDirectory() as root:
         if options.full:
@@ -113,8 +108,8 @@ def main() -> None:
         "ratio": round(script / ours, 3),
         "measured": "all steps"
         if options.full
-        else f"{options.rounds} rounds of {STEPS_PER_ROUND} steps and 1 evaluation, scaled",
-        "machine": f"{processor()}, {options.threads} threads, torch {torch.__version__}",
+        else f"{options.rounds} rounds of {STEPS_PER_ROUND} steps and an evaluation, scaled",
+        "machine": f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     options.json.write_text(json.dumps([row], indent=2) + "\n")
     print(json.dumps(row, indent=2))

@@ -42,6 +42,15 @@ class GPTConfig(_Config):
         "layernorm", description="LayerNorm with weight and bias, or RMSNorm without either."
     )
     qk_norm: bool = Field(False, description="RMS-normalise queries and keys within each head.")
+    qk_gain: bool = Field(
+        False, description="Learn how sharply each head attends: a scale of its scores."
+    )
+    qkv_conv: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="How many earlier positions each query, key and value mixes in by channel.",
+    )
     activation: Literal["relu", "gelu", "relu2", "swiglu"] = Field(
         "relu", description="Nonlinearity of the feed-forward layer."
     )

@@ -1,4 +1,4 @@
-"""How well a model predicts a text it did not train on."""
+"""How well a model, in evaluation mode, predicts a text."""
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +51,9 @@ def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int
 
 def _summed_loss(model: LanguageModel, x: Tensor, y: Tensor) -> Tensor:
     """x and its next tokens y (N, T) -> summed loss, a few large batches at a time."""
-    was_training = model.training
-    model.eval()
     size = max(1, TOKENS_AT_ONCE // x.shape[1])
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     for some_x, some_y in zip(x.split(size), y.split(size), strict=True):
         loss = F.cross_entropy(model(some_x).flatten(0, 1), some_y.flatten(), reduction="sum")
         total += loss.double()
-    model.train(was_training)
     return total

@@ -120,6 +120,8 @@ class CausalSelfAttention(nn.Module):
         self.qk_norm = config.qk_norm
         self.dropout = config.dropout
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
+        self.conv = CausalConv(3 * config.n_embd, config.qkv_conv) if config.qkv_conv else None
+        self.gain = nn.Parameter(torch.ones(config.n_head, 1, 1)) if config.qk_gain else None
         self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
         self.drop = nn.Dropout(config.dropout)
 
@@ -131,9 +133,14 @@ class CausalSelfAttention(nn.Module):
         cache: LayerCache | None,
     ) -> Tensor:
         B, T, C = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        qkv = self.qkv(x)
+        if self.conv is not None:
+            qkv = self.conv(qkv, cache)
+        q, k, v = qkv.view(B, T, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
         if self.qk_norm:
             q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        if self.gain is not None:
+            q = q * self.gain  # Henry et al. 2020: normalised scores are bounded
         if rotation is not None:
             q, k = _rotate(q, rotation), _rotate(k, rotation)
         if cache is not None:
@@ -147,6 +154,25 @@ class CausalSelfAttention(nn.Module):
             y = weights @ v
         projected: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
         return projected
+
+
+class CausalConv(nn.Module):
+    """Each channel adds a learned mixture of its values at `size` earlier positions.
+
+    As after the projections of Primer (So et al. 2021). It is the identity before training.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size, channels))  # the nearest position first
+
+    def forward(self, x: Tensor, cache: LayerCache | None) -> Tensor:
+        """(B, T, channels) -> the same; before the first position there are zeros."""
+        size, T = len(self.weight), x.shape[1]
+        padded = F.pad(x, (0, 0, size, 0)) if cache is None else cache.with_earlier(x, size)
+        for distance in range(1, size + 1):
+            x = x + self.weight[distance - 1] * padded[:, size - distance :][:, :T]
+        return x
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Keys and values of the positions already seen, so that the next one costs one position."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.config import GPTConfig
@@ -11,6 +13,7 @@ class LayerCache:
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self._keys, self._values = keys, values  # (B, H, block_size, D)
         self._length = 0
+        self._earlier: Tensor | None = None  # what a convolution still has to see
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add k and v (B, H, T, D); returns all of them up to here."""
@@ -19,6 +22,15 @@ class LayerCache:
         self._values[:, :, self._length : end] = v
         self._length = end
         return self._keys[:, :, :end], self._values[:, :, :end]
+
+    def with_earlier(self, x: Tensor, count: int) -> Tensor:
+        """x (B, T, C) -> (B, count + T, C): behind what came before it, zeros before the first."""
+        if self._earlier is None:
+            x = F.pad(x, (0, 0, count, 0))
+        else:
+            x = torch.cat((self._earlier, x), dim=1)
+        self._earlier = x[:, -count:]
+        return x
 
 
 class KeyValueCache:

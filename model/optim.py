@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from model.config import TrainConfig
+from model.gpt import GPT
 
 
 def learning_rate_factor(config: TrainConfig, step: int) -> float:
@@ -32,10 +33,10 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> Sequence[torch.op
 
     Muon (Jordan et al. 2024) orthogonalises each matrix's momentum before stepping along it.
     """
-    named = list(model.named_parameters())
-    use_muon = config.optimizer == "muon"
-    matrices = [p for name, p in named if use_muon and name.startswith("blocks.") and p.ndim == 2]
-    rest = [p for _, p in named if all(p is not matrix for matrix in matrices)]
+    matrices = []
+    if config.optimizer == "muon" and isinstance(model, GPT):
+        matrices = [m.weight for m in model.blocks.modules() if isinstance(m, nn.Linear)]
+    rest = [p for p in model.parameters() if all(p is not matrix for matrix in matrices)]
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(
             rest,

@@ -22,6 +22,8 @@ _MODERN_GPT = GPTConfig(
     rope_base=1000,
     norm="rmsnorm",
     qk_norm=True,
+    qk_gain=True,
+    qkv_conv=3,
     activation="relu2",
     bias=False,
     head_bias=False,
@@ -75,7 +77,7 @@ _ALL = (
             learning_rate=1e-2,
             beta2=0.95,
             weight_decay=0.0,
-            schedule="wsd",
+            schedule="linear",
             eval_interval=250,
         ),
         "Rotary positions, normalised queries and keys, ReLU² and Muon with a decaying learning "

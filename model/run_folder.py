@@ -75,6 +75,10 @@ class RunFolder:
     def id(self) -> str:
         return self.path.name
 
+    def is_run(self) -> bool:
+        """Whether the folder counts as a run yet."""
+        return (self.path / "config.json").is_file()
+
     # Reading
 
     def read_config(self) -> RunConfig:
@@ -186,11 +190,8 @@ def run_folders(root: Path) -> list[RunFolder]:
         entries = sorted(root.iterdir())
     except OSError:
         return []
-    return [
-        RunFolder(path)
-        for path in entries
-        if re.match(RUN_ID_PATTERN, path.name) and (path / "config.json").is_file()
-    ]
+    folders = (RunFolder(path) for path in entries if re.match(RUN_ID_PATTERN, path.name))
+    return [folder for folder in folders if folder.is_run()]
 
 
 def _json_lines(lines: Iterable[_Line]) -> str:

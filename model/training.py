@@ -1,10 +1,9 @@
 """The loop that makes a run: batches in, weights, metrics, samples and snapshots out."""
 
-import logging
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,22 +13,13 @@ from torch import Tensor
 
 from model.config import RunConfig
 from model.corpus import Corpus
-from model.decoding import generate
-from model.evaluation import even_loss, sampled_loss, whole_loss
 from model.families import build_model
-from model.language_model import LanguageModel
 from model.ngram import NGram
 from model.optim import build_optimizers, learning_rate_factor, set_learning_rate
 from model.presets import Preset
-from model.run_folder import Estimate, Metric, RunFolder, Sample
-from model.sampling import Sampling
+from model.recording import Recorder
+from model.run_folder import Metric, RunFolder
 from model.tokenizer import CharTokenizer
-
-SAMPLE_PROMPT = "\n"
-SAMPLE_CHARACTERS = 500
-SAMPLE_SEED = 1337
-
-log = logging.getLogger(__name__)
 
 
 def run_config(preset: Preset, corpus: Corpus, run_id: str | None = None) -> RunConfig:
@@ -58,9 +48,10 @@ def train(
 ) -> None:
     """Train `run` on `corpus` into `folder`, on the GPU where there is one.
 
-    The folder becomes a run with its first snapshot, before the first step. `on_progress` gets
-    every evaluation. On the CPU the same configuration gives the same weights, bit for bit.
-    Raises OSError when the disk refuses, with all that was written before intact.
+    The folder becomes a run with its first snapshot, or when it is done where none is asked for.
+    `on_progress` gets every evaluation, in another thread. On the CPU the same configuration gives
+    the same weights with the same number of threads, bit for bit. Raises OSError when the disk
+    refuses, with all that was written before intact.
     """
     Trainer(folder, run, corpus, device or _best_device(), on_progress).train()
 
@@ -91,40 +82,51 @@ class Trainer:
                 f"the validation split has {len(self.val_ids)} tokens, too few for a window of "
                 f"{self.window}: shorten block_size or use a longer text"
             )
-        self.metrics: list[Metric] = []
-        self.samples: list[Sample] = []
         self.snapshots = set(snapshot_steps(self.config.max_iters, self.config.snapshots))
 
     def train(self) -> None:
         self.folder.write_tokenizer(self.tokenizer)
-        self.started = time.perf_counter()
-        if isinstance(self.model, NGram):
-            self._count(self.model)
-        else:
-            self._descend()
+        with half_the_threads() as threads:
+            if isinstance(self.model, NGram):
+                self._count(self.model, threads)
+            else:
+                self._descend(threads)
+        self.folder.write_weights(self.model)
+        if not self.folder.is_run():
+            self.folder.write_config(self.run)
 
-    def _count(self, model: NGram) -> None:
+    def recorder(self, threads: int) -> Recorder:
+        return Recorder(
+            self.folder,
+            self.run,
+            self.tokenizer,
+            (self.train_ids, self.val_ids),
+            self.model,
+            self.window,
+            threads,
+            self.on_progress,
+        )
+
+    def _count(self, model: NGram, threads: int) -> None:
         """An n-gram model learns in one pass."""
-        model.count(self.train_ids.cpu())
-        self.run = self.run.model_copy(update={"params": model.size})
-        self.evaluate(self.config.max_iters)
-        self._sample(self.config.max_iters)
-        self.folder.write_weights(model)
-        self.folder.write_config(self.run)
+        with self.recorder(threads) as recorder:
+            model.count(self.train_ids.cpu())
+            self.run = self.run.model_copy(update={"params": model.size})
+            recorder.record(self.config.max_iters, model, evaluate=True)
+            recorder.wait()
 
-    def _descend(self) -> None:
-        """Gradient descent: nothing in the loop waits for the device but the evaluations."""
+    def _descend(self, threads: int) -> None:
+        """Gradient descent: nothing in the loop waits for the device."""
         optimizers = build_optimizers(self.model, self.config)
         self.model.train()
-        for step, (x, y) in enumerate(self.batches()):
-            if step in self.snapshots:
-                self.snapshot(step)
-            if step % self.config.eval_interval == 0:
-                self.evaluate(step)
-            self.step(step, x, y, optimizers)
-        self.evaluate(self.config.max_iters)
-        self._sample(self.config.max_iters)
-        self.folder.write_weights(self.model)
+        with self.recorder(threads) as recorder:
+            for step, (x, y) in enumerate(self.batches()):
+                snapshot, evaluate = step in self.snapshots, step % self.config.eval_interval == 0
+                if snapshot or evaluate:
+                    recorder.record(step, self.model, snapshot=snapshot, evaluate=evaluate)
+                self.step(step, x, y, optimizers)
+            recorder.record(self.config.max_iters, self.model, evaluate=True)
+            recorder.wait()
 
     def step(
         self, step: int, x: Tensor, y: Tensor, optimizers: Sequence[torch.optim.Optimizer]
@@ -150,67 +152,6 @@ class Trainer:
             places = starts.to(self.device, non_blocking=True) + offsets
             yield self.train_ids[places], self.train_ids[places + 1]
 
-    def evaluate(self, step: int) -> None:
-        """Loss over the whole validation split and as much, evenly spread, of the training split.
-
-        The last evaluation adds the tuning exercise's own estimate over random batches.
-        """
-        elapsed = time.perf_counter() - self.started
-        tokens = step * self.config.batch_size * self.window
-        val_loss = whole_loss(self.model, self.val_ids, self.window)
-        metric = Metric(
-            step=step,
-            train_loss=even_loss(self.model, self.train_ids, self.window, len(self.val_ids)),
-            val_loss=val_loss,
-            learning_rate=self.config.learning_rate
-            * learning_rate_factor(self.config, min(step, self.config.max_iters - 1)),
-            elapsed_s=round(elapsed, 3),
-            tokens_per_s=round(tokens / elapsed, 1) if tokens else 0.0,
-            estimate=self.estimate() if step == self.config.max_iters else None,
-        )
-        self.metrics.append(metric)
-        self.folder.write_metrics(self.metrics)
-        log.info("step %d: train %.4f, val %.4f", step, metric.train_loss, metric.val_loss)
-        if self.on_progress:
-            self.on_progress(metric)
-
-    def estimate(self) -> Estimate | None:
-        windows = self.config.eval_iters * self.config.batch_size
-        if not windows:
-            return None
-        generator = torch.Generator().manual_seed(self.config.seed)
-        train_loss, val_loss = (
-            sampled_loss(self.model, ids, self.window, windows, generator)
-            for ids in (self.train_ids, self.val_ids)
-        )
-        return Estimate(train_loss=train_loss, val_loss=val_loss)
-
-    def snapshot(self, step: int) -> None:
-        self._sample(step)
-        self.folder.write_snapshot(step, self.model)
-        if step == 0:
-            self.folder.write_config(self.run)
-
-    def _sample(self, step: int) -> None:
-        """Write some text with the weights of `step`, always from the same prompt and seed."""
-        known = SAMPLE_PROMPT in self.tokenizer.vocabulary
-        prompt = SAMPLE_PROMPT if known else self.tokenizer.vocabulary[0]
-        text = sample_text(self.model, self.tokenizer, prompt)
-        self.samples.append(Sample(step=step, prompt=prompt, text=text, seed=SAMPLE_SEED))
-        self.folder.write_samples(self.samples)
-
-
-def sample_text(model: LanguageModel, tokenizer: CharTokenizer, prompt: str) -> str:
-    """SAMPLE_CHARACTERS characters that go on from `prompt`, the same for the same weights."""
-    was_training = model.training
-    model.eval()
-    tokens = generate(
-        model, tokenizer.encode(prompt), SAMPLE_CHARACTERS, Sampling(seed=SAMPLE_SEED)
-    )
-    text = tokenizer.decode(token.id for token in tokens)
-    model.train(was_training)
-    return text
-
 
 def snapshot_steps(max_iters: int, snapshots: int) -> list[int]:
     """Step 0 and `snapshots` - 1 steps before the last, about evenly spaced in their logarithm."""
@@ -218,6 +159,18 @@ def snapshot_steps(max_iters: int, snapshots: int) -> list[int]:
         return []
     ratios = (max_iters ** (i / snapshots) for i in range(snapshots))
     return sorted({0} | {round(ratio) for ratio in ratios if 1 < ratio < max_iters})
+
+
+@contextmanager
+def half_the_threads() -> Iterator[int]:
+    """Leave half of torch's threads to the recorder; yields how many each side has."""
+    threads = torch.get_num_threads()
+    half = max(1, threads // 2)
+    torch.set_num_threads(half)
+    try:
+        yield half
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _best_device() -> str:

@@ -20,9 +20,18 @@ def ngram() -> NGram:
     return model
 
 
+def convolution() -> GPT:
+    """What it starts with is the identity, so it gets weights that mix."""
+    model = GPT(GPTConfig(**SIZE, position="rotary", qk_norm=True, qk_gain=True, qkv_conv=3))
+    for block in model.blocks:
+        torch.nn.init.normal_(block.attn.conv.weight)
+    return model
+
+
 MODELS = {
     "learned": lambda: GPT(GPTConfig(**SIZE)),
     "rotary": lambda: GPT(GPTConfig(**SIZE, position="rotary", qk_norm=True, norm="rmsnorm")),
+    "convolution": convolution,
     "bigram": lambda: Bigram(BigramConfig(vocab_size=13)),
     "ngram": ngram,
 }

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from model.attention import NoAttention, attention_maps
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig
-from model.gpt import GPT, attention_weights
+from model.gpt import GPT, CausalConv, attention_weights
 
 TODAY = GPTConfig(
     vocab_size=11,
@@ -20,6 +20,8 @@ TODAY = GPTConfig(
     position="rotary",
     norm="rmsnorm",
     qk_norm=True,
+    qk_gain=True,
+    qkv_conv=3,
     activation="relu2",
     bias=False,
     head_bias=False,
@@ -39,7 +41,11 @@ CONFIGS = pytest.mark.parametrize(
 
 def make(config: GPTConfig, seed: int = 0) -> GPT:
     torch.manual_seed(seed)
-    return GPT(config).eval()
+    model = GPT(config).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith(("attn.conv.weight", "attn.gain")):  # else they would do nothing yet
+            torch.nn.init.normal_(parameter)
+    return model
 
 
 def ids(config: GPTConfig, length: int) -> torch.Tensor:
@@ -82,7 +88,9 @@ def test_the_maps_are_those_of_the_forward_pass(config: GPTConfig) -> None:
     ]
     values: list[torch.Tensor] = []
     hooks += [
-        block.attn.qkv.register_forward_hook(lambda *args: values.append(args[2]))
+        (block.attn.conv or block.attn.qkv).register_forward_hook(
+            lambda *args: values.append(args[2])
+        )
         for block in model.blocks
     ]
     model(x)  # the fused path, without maps
@@ -113,9 +121,32 @@ def test_a_model_without_heads_says_so() -> None:
         attention_maps(Bigram(BigramConfig(vocab_size=4)), [1, 2])
 
 
+@pytest.mark.parametrize(("size", "length"), [(1, 6), (3, 6), (4, 2)])
+def test_the_convolution_is_torchs_depthwise_one(size: int, length: int) -> None:
+    torch.manual_seed(0)
+    conv, x = CausalConv(5, size), torch.randn(2, length, 5)
+    torch.testing.assert_close(conv(x, None), x)  # before training
+    torch.nn.init.normal_(conv.weight)
+    kernel = torch.cat((conv.weight.flip(0), torch.ones(1, 5))).T[:, None]  # (5, 1, size + 1)
+    padded = F.pad(x.transpose(1, 2), (size, 0))
+    expected = F.conv1d(padded, kernel, groups=5).transpose(1, 2)
+    torch.testing.assert_close(conv(x, None), expected)
+
+
+def test_the_gain_sharpens_a_head_whose_scores_are_bounded() -> None:
+    model, x = make(TODAY), ids(TODAY, 9)[0].tolist()
+    sharpest = {}
+    for gain in (1.0, 8.0):
+        for block in model.blocks:
+            torch.nn.init.constant_(block.attn.gain, gain)
+        sharpest[gain] = attention_maps(model, x)[0, :, -1].max().item()
+    # Normalised q and k of 8 channels: no score leaves -sqrt(8) to sqrt(8).
+    assert sharpest[1.0] <= 1 / (1 + 8 * math.exp(-2 * math.sqrt(8))) and sharpest[8.0] > 0.9
+
+
 def test_rotary_attention_depends_on_distances_alone() -> None:
     """Inside one layer, the same two tokens further along get the same score difference."""
-    config = TODAY.model_copy(update={"n_layer": 1})
+    config = TODAY.model_copy(update={"n_layer": 1, "qkv_conv": 0})
     model = make(config)
     here = attention_maps(model, [3, 5, 3, 5])[0]
     row = attention_maps(model, [5, 3, 5, 3, 5])[0]

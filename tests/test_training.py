@@ -105,6 +105,46 @@ def test_a_run_is_evaluated_sampled_and_kept_where_asked(corpus, tmp_path):
     assert final == pytest.approx(folder.read_metrics()[-1].val_loss, abs=1e-5)
 
 
+def test_looking_at_a_run_does_not_change_it(corpus, tmp_path):
+    """Evaluations and snapshots draw nothing from the randomness that training draws from."""
+    model = SMALL.model_copy(update={"dropout": 0.2})
+    often = trained(corpus, tmp_path / "a", "run", model, eval_interval=1, snapshots=40)
+    seldom = trained(corpus, tmp_path / "b", "run", model, eval_interval=40, snapshots=1)
+    assert often.weights_path().read_bytes() == seldom.weights_path().read_bytes()
+    assert untimed(often)[-1] == untimed(seldom)[-1]
+
+
+def test_a_snapshot_holds_the_weights_of_its_step(corpus, tmp_path):
+    """Not those that training has moved on to meanwhile: a run of that length ends with them."""
+    long = trained(corpus, tmp_path / "long", "run", max_iters=30, snapshots=30)
+    for step in (3, 9):
+        assert step in long.snapshot_steps()
+        short = trained(corpus, tmp_path / str(step), "run", max_iters=step)
+        kept, final = long.load_model(step).state_dict(), short.load_model().state_dict()
+        for name, tensor in final.items():
+            assert torch.equal(kept[name], tensor.half().float()), name
+
+
+def test_without_snapshots_the_folder_becomes_a_run_at_the_end(corpus, tmp_path):
+    folder = trained(corpus, tmp_path, "run", snapshots=0)
+    assert folder.snapshot_steps() == []
+    assert folder.read_config().id == "run"
+    assert [sample.step for sample in folder.read_samples()] == [40]
+
+
+def test_a_disk_that_refuses_ends_the_training(corpus, tmp_path, monkeypatch):
+    def refuse(self, metrics):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "write_metrics", refuse)
+    threads = torch.get_num_threads()
+    with pytest.raises(OSError, match="No space left"):
+        trained(corpus, tmp_path, "run")
+    assert RunFolder(tmp_path / "run").snapshot_steps()[:1] == [0]  # what was written stays
+    assert not RunFolder(tmp_path / "run").weights_path().exists()
+    assert torch.get_num_threads() == threads
+
+
 def test_an_ngram_trains_in_one_pass(corpus, tmp_path):
     folder = trained(corpus, tmp_path, "ngram", NGramConfig(order=3))
     (metric,) = folder.read_metrics()
@@ -174,7 +214,7 @@ def test_schedules_follow_their_formulas(schedule, expected):
 
 
 def test_muon_takes_exactly_the_matrices_inside_the_blocks():
-    model = build_model(SMALL.model_copy(update={"vocab_size": 30, "n_layer": 2}))
+    model = build_model(SMALL.model_copy(update={"vocab_size": 30, "n_layer": 2, "qkv_conv": 2}))
     adamw, muon = build_optimizers(model, FAST.model_copy(update={"optimizer": "muon"}))
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     given = {
@@ -259,7 +299,7 @@ def test_the_estimate_takes_as_many_windows_as_the_exercise(corpus, tmp_path, mo
         windows.append((window, count))
         return sampled_loss(model, ids, window, count, generator)
 
-    monkeypatch.setattr("model.training.sampled_loss", counted)
+    monkeypatch.setattr("model.recording.sampled_loss", counted)
     trained(corpus, tmp_path, "run", max_iters=2, eval_iters=6, batch_size=8)
     assert windows == [(8, 48), (8, 48)]
 
