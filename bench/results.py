@@ -11,7 +11,6 @@ from pathlib import Path
 from model.run_folder import RunFolder, run_folders
 
 CHECKPOINTS = Path(__file__).parent.parent / "checkpoints"
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 HEADER = (
     "| run | parameters | steps | training loss | validation loss | to baseline "
     "| sampled estimate | wall time |\n"
@@ -41,16 +40,16 @@ def row(folder: RunFolder, baseline: float) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def put(page: str, content: str) -> str:
-    """`page` with `content` between the markers."""
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{content}{END}{after}"
+def put(page: str, name: str, content: str) -> str:
+    """`page` with `content` between the markers of that name."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{content}{end}{rest.split(end)[1]}"
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         path = Path(sys.argv[1])
-        path.write_text(put(path.read_text(), table(run_folders(CHECKPOINTS))))
+        path.write_text(put(path.read_text(), "results", table(run_folders(CHECKPOINTS))))
     else:
         print(table(run_folders(CHECKPOINTS)), end="")

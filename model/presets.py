@@ -78,7 +78,6 @@ _ALL = (
             beta2=0.95,
             weight_decay=0.0,
             schedule="linear",
-            eval_interval=250,
         ),
         "Rotary positions, normalised queries and keys, ReLU² and Muon with a decaying learning "
         "rate get more out of the same parameters and the same number of training tokens.",
