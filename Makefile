@@ -41,9 +41,9 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, a
 	$(BIN)/python -m ruff format .
 	node_modules/.bin/biome check --write static
 
-bench: $(VENV)/.dev ## run every benchmark; the rows go to build/bench/NAME.json
+bench: $(VENV)/.dev ## run the benchmarks of minutes; rows go to build/bench/NAME.json
 	@mkdir -p build/bench
-	@for file in $$(grep -l -e '--json' bench/*.py); do \
+	@for file in $$(grep -l -e '--json' bench/*.py | grep -v ablation); do \
 	  echo "bench: $$file"; \
 	  $(BIN)/python "$$file" --json "build/bench/$$(basename "$$file" .py).json"; \
 	done

@@ -26,12 +26,16 @@ from model.training import run_config, train
 
 RECIPE = "the whole recipe"
 
-# What stands in its place is the exercise's way, but for AdamW's rate: 1e-2 is too much for matrices.
+# The exercise's way stands in its place; AdamW alone gets a rate between the two recipes' rates.
 WITHOUT: dict[str, dict[str, dict[str, object]]] = {
     RECIPE: {},
+    "the whole recipe, another seed": {"train": {"seed": 1338}},
     "without Muon: AdamW at 5e-3": {"train": {"optimizer": "adamw", "learning_rate": 5e-3}},
     "without decay: constant rates": {"train": {"schedule": "constant"}},
-    "without the longer context: 16 x 32": {"model": {"block_size": 32}, "train": {"batch_size": 16}},
+    "without the longer context: 16 x 32": {
+        "model": {"block_size": 32},
+        "train": {"batch_size": 16},
+    },
     "without rotary positions: learned ones": {"model": {"position": "learned"}},
     "without the convolution": {"model": {"qkv_conv": 0}},
     "without QK-norm, and so without gain": {"model": {"qk_norm": False, "qk_gain": False}},
@@ -39,7 +43,6 @@ WITHOUT: dict[str, dict[str, dict[str, object]]] = {
     "without ReLU²: ReLU": {"model": {"activation": "relu"}},
     "without RMSNorm: LayerNorm": {"model": {"norm": "layernorm"}},
     "without zero initialisation": {"model": {"zero_init": False}},
-    "with biases": {"model": {"bias": True, "head_bias": True}},
 }
 
 

@@ -28,8 +28,9 @@ class Head(nn.Module):
 
     tril: Tensor
 
-    def __init__(self, head_size: int) -> None:
+    def __init__(self, head_size: int, scaled_by: int) -> None:
         super().__init__()
+        self.scale = scaled_by**-0.5
         self.key = nn.Linear(N_EMBD, head_size, bias=False)
         self.query = nn.Linear(N_EMBD, head_size, bias=False)
         self.value = nn.Linear(N_EMBD, head_size, bias=False)
@@ -39,7 +40,7 @@ class Head(nn.Module):
         T = x.shape[1]
         k = self.key(x)
         q = self.query(x)
-        weights = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5
+        weights = q @ k.transpose(-2, -1) * self.scale
         weights = weights.masked_fill(self.tril[:T, :T] == 0, float("-inf"))
         weights = F.softmax(weights, dim=-1)
         out: Tensor = weights @ self.value(x)
@@ -49,9 +50,9 @@ class Head(nn.Module):
 class MultiHeadAttention(nn.Module):
     """Several heads side by side, concatenated and projected."""
 
-    def __init__(self) -> None:
+    def __init__(self, scaled_by: int) -> None:
         super().__init__()
-        self.heads = nn.ModuleList([Head(N_EMBD // N_HEAD) for _ in range(N_HEAD)])
+        self.heads = nn.ModuleList([Head(N_EMBD // N_HEAD, scaled_by) for _ in range(N_HEAD)])
         self.proj = nn.Linear(N_EMBD, N_EMBD)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,9 +63,9 @@ class MultiHeadAttention(nn.Module):
 class Block(nn.Module):
     """Communication, then computation, each behind a LayerNorm and beside a residual."""
 
-    def __init__(self) -> None:
+    def __init__(self, scaled_by: int) -> None:
         super().__init__()
-        self.attention = MultiHeadAttention()
+        self.attention = MultiHeadAttention(scaled_by)
         self.feed_forward = nn.Sequential(
             nn.Linear(N_EMBD, 4 * N_EMBD), nn.ReLU(), nn.Linear(4 * N_EMBD, N_EMBD)
         )
@@ -80,11 +81,11 @@ class Block(nn.Module):
 class LanguageModel(nn.Module):
     """The exercise's decoder-only transformer, 0.209729 M parameters on 65 characters."""
 
-    def __init__(self, vocab_size: int) -> None:
+    def __init__(self, vocab_size: int, scaled_by: int) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(vocab_size, N_EMBD)
         self.position_embedding = nn.Embedding(BLOCK_SIZE, N_EMBD)
-        self.blocks = nn.Sequential(*[Block() for _ in range(N_LAYER)])
+        self.blocks = nn.Sequential(*[Block(scaled_by) for _ in range(N_LAYER)])
         self.ln_f = nn.LayerNorm(N_EMBD)
         self.lm_head = nn.Linear(N_EMBD, vocab_size)
 
@@ -98,16 +99,19 @@ class LanguageModel(nn.Module):
 
 
 class Exercise:
-    """The exercise's script as an object, so that a bench can time its parts."""
+    """The exercise's script as an object, so that a bench can time its parts.
 
-    def __init__(self, text: str, seed: int = 1337) -> None:
+    Attention scores are divided by the square root of `scaled_by`, properly the size of a head.
+    """
+
+    def __init__(self, text: str, seed: int = 1337, scaled_by: int = N_EMBD // N_HEAD) -> None:
         torch.manual_seed(seed)
         characters = sorted(set(text))
         to_id = {character: i for i, character in enumerate(characters)}
         data = torch.tensor([to_id[character] for character in text], dtype=torch.long)
         n = int(0.9 * len(data))
         self.splits = {"train": data[:n], "val": data[n:]}
-        self.model = LanguageModel(len(characters))
+        self.model = LanguageModel(len(characters), scaled_by)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE)
 
     def get_batch(self, split: str) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,8 @@
 """The command line, as a person runs it."""
 
 import csv
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -23,6 +26,17 @@ ROOT = Path(__file__).resolve().parents[1]
 def sidelight(root: Path, *arguments: str) -> Result:
     """Exit code and output of one command, in this process: torch takes seconds to import."""
     return CliRunner().invoke(cli, arguments, env={"SIDELIGHT_CHECKPOINTS": str(root)})
+
+
+def documented_commands() -> list[str]:
+    pages = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/runs.md"))
+    return re.findall(r"(?:\.venv/bin/|`)sidelight ([a-z][^`#\n]*[^`#\s])", pages)
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_commands_in_the_documents_are_understood(command: str) -> None:
+    name, *arguments = shlex.split(command)
+    typer.main.get_group(cli).commands[name].make_context(name, arguments)  # parses, runs nothing
 
 
 def test_runs_are_listed(shared_checkpoints: Path) -> None:

@@ -62,6 +62,18 @@ def test_the_four_runs_come_in_the_exercises_order() -> None:
     assert sorted(losses, key=losses.__getitem__) == sorted(EXERCISE, key=EXERCISE.__getitem__)
 
 
+def test_modern_makes_more_of_the_baselines_size_and_tokens() -> None:
+    folders = [RunFolder(CHECKPOINTS / run_id) for run_id in ("modern", "baseline")]
+    modern, baseline = (folder.read_config() for folder in folders)
+    assert folders[0].load_model().size == modern.params <= baseline.params
+    tokens = [
+        run.train.max_iters * run.train.batch_size * run.model.block_size
+        for run in (modern, baseline)
+    ]
+    assert tokens[0] <= tokens[1]
+    assert folders[0].read_metrics()[-1].val_loss < 1.60
+
+
 @by_id
 def test_every_run_has_its_whole_history(folder: RunFolder) -> None:
     config = folder.read_config()
