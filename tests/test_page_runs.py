@@ -63,6 +63,21 @@ def test_it_fits_a_phone(opened: Page) -> None:
     wait_until(lambda: opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
+def test_more_ticked_runs_than_columns_are_not_dropped_in_silence(
+    page: Page, tmp_path: Path
+) -> None:
+    for i in range(5):
+        write_run(tmp_path, f"run-{i}")
+    with LiveServer(Settings(checkpoints=tmp_path)) as server:
+        page.goto(f"{server.url}/runs?runs=run-0,run-1,run-2,run-3,run-4")
+        link = page.locator("#prompt-them")
+        expect(link).to_have_text("Prompt the first 4 ticked runs side by side")
+        page.get_by_label("Show the curve of").nth(1).uncheck()
+        expect(link).to_have_text("Prompt the ticked runs side by side")
+        link.click()
+        expect(page).to_have_url(f"{server.url}/?runs=run-0,run-2,run-3,run-4")
+
+
 def test_a_broken_folder_is_listed_with_its_reason(page: Page, tmp_path: Path) -> None:
     write_run(tmp_path, "baseline")
     (write_run(tmp_path, "torn").path / "config.json").write_text("{")
