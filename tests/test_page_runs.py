@@ -71,7 +71,7 @@ def test_more_ticked_runs_than_columns_are_not_dropped_in_silence(
     with LiveServer(Settings(checkpoints=tmp_path)) as server:
         page.goto(f"{server.url}/runs?runs=run-0,run-1,run-2,run-3,run-4")
         link = page.locator("#prompt-them")
-        expect(link).to_have_text("Prompt the first 4 ticked runs side by side")
+        expect(link).to_have_text("Prompt the first 4 runs side by side")
         page.get_by_label("Show the curve of").nth(1).uncheck()
         expect(link).to_have_text("Prompt the ticked runs side by side")
         link.click()

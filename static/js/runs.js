@@ -43,7 +43,7 @@ function remember() {
   const link = /** @type {HTMLAnchorElement} */ (byId("prompt-them"));
   link.href = `/?runs=${state.runs.slice(0, MOST_PROMPTED).join(",")}`;
   const all = state.runs.length <= MOST_PROMPTED;
-  const which = all ? "the ticked runs" : `the first ${MOST_PROMPTED} ticked runs`;
+  const which = all ? "the ticked runs" : `the first ${MOST_PROMPTED} runs`;
   link.textContent = `Prompt ${which} side by side`;
   link.toggleAttribute("hidden", state.runs.length === 0);
 }
