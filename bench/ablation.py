@@ -4,7 +4,7 @@
 
 Each row is the loss in nats over the whole validation split with one ingredient missing; its peer
 is the whole recipe, same seed, same tokens. As many runs as there are cores train at a time, on one
-thread each: about an hour on two cores, so `make bench` leaves it out.
+thread each: it takes many minutes, so `make bench` leaves it out.
 """
 
 import argparse
