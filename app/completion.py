@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from app.engine import FinishReason, Writing
 from app.errors import RequestError
@@ -11,6 +12,8 @@ from app.registry import LoadedRun
 from app.schemas import Choice, Completion, CompletionRequest, Logprobs, Usage
 from app.sse import DONE, event
 from app.stop_strings import Piece
+from model.decoding import Token
+from model.tokenizer import TextDecoder
 
 
 class Answer:
@@ -76,18 +79,26 @@ class Answer:
         )
 
     def _echoed(self, index: int) -> list[Piece]:
-        """The prompt's characters as if they had been written, if they are wanted."""
+        """The prompt's tokens as if they had been written, if they are wanted."""
         if not self._request.echo:
             return []
         prompt = self._prompts[index // self._request.n]
-        text_of = self._loaded.tokenizer.decode
+        decoder = TextDecoder(self._loaded.tokenizer)
         scores = prompt.scores or [None] * len(prompt.ids)
-        return [
-            Piece(text_of([i]), s.logprob, [(text_of([j]), lp) for j, lp in s.top])
-            if s
-            else Piece(text_of([i]), None)
-            for i, s in zip(prompt.ids, scores, strict=True)
+        pieces = [
+            self._piece(decoder.feed(i), i, scored)
+            for i, scored in zip(prompt.ids, scores, strict=True)
         ]
+        if pieces and self._request.max_tokens == 0:  # else what is written completes it
+            pieces[-1] = replace(pieces[-1], text=pieces[-1].text + decoder.flush())
+        return pieces
+
+    def _piece(self, text: str, id: int, scored: Token | None) -> Piece:
+        shown = self._loaded.tokenizer.token_text
+        if scored is None:
+            return Piece(text, None, token=shown(id))
+        top = [(shown(i), logprob) for i, logprob in scored.top]
+        return Piece(text, scored.logprob, top, shown(id))
 
     def _choice(self, index: int, pieces: Sequence[Piece], reason: FinishReason | None) -> Choice:
         text = "".join(piece.text for piece in pieces)
@@ -108,10 +119,10 @@ def _logprobs(pieces: Sequence[Piece], offset: int) -> Logprobs:
     for piece in pieces:
         offsets.append(offsets[-1] + len(piece.text))
     return Logprobs(
-        tokens=[piece.text for piece in pieces],
+        tokens=[piece.token for piece in pieces],
         token_logprobs=[piece.logprob for piece in pieces],
         top_logprobs=[
-            None if piece.logprob is None else {**dict(piece.top), piece.text: piece.logprob}
+            None if piece.logprob is None else {**dict(piece.top), piece.token: piece.logprob}
             for piece in pieces
         ],
         text_offset=offsets[:-1],

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 from app.errors import QueueFull, WritingFailed
 from app.stop_strings import Piece, StopStrings
 from model.decoding import Token
+from model.tokenizer import TextDecoder
 
 log = logging.getLogger("sidelight")
 
@@ -35,9 +36,10 @@ class Task:
     """One text to write."""
 
     writer: Writer
-    text_of: Callable[[int], str]
+    token_text: Callable[[int], str]  # as a person sees it
     max_tokens: int
     stops: Sequence[str] = ()
+    decoder: TextDecoder | None = None  # unless each token's text is what it adds to the text
 
 
 class Delivery(NamedTuple):
@@ -224,16 +226,25 @@ class _Sequence:
     def step(self) -> FinishReason | None:
         """Draw one token and hand out what may go; tells whether that was the last."""
         token = self.task.writer.step()
-        text_of = self.task.text_of
-        top = [(text_of(i), logprob) for i, logprob in token.top]
-        self._ready.extend(self._stops.feed(Piece(text_of(token.id), token.logprob, top)))
         self.drawn += 1
+        is_last = self.drawn >= self.task.max_tokens
+        shown = self.task.token_text
+        top = [(shown(i), logprob) for i, logprob in token.top]
+        piece = Piece(self._text(token.id, is_last), token.logprob, top, shown(token.id))
+        self._ready.extend(self._stops.feed(piece))
         if self._stops.found:
             return "stop"
-        if self.drawn >= self.task.max_tokens:
+        if is_last:
             self._ready.extend(self._stops.flush())
             return "length"
         return None
+
+    def _text(self, id: int, is_last: bool) -> str:
+        """What the token adds to the text."""
+        decoder = self.task.decoder
+        if decoder is None:
+            return self.task.token_text(id)
+        return decoder.feed(id) + (decoder.flush() if is_last else "")
 
     def take(self) -> list[Piece]:
         return [self._ready.popleft() for _ in range(len(self._ready))]

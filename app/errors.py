@@ -13,6 +13,9 @@ from starlette.exceptions import HTTPException
 
 log = logging.getLogger("sidelight")
 
+# What pydantic puts into a field's place where the field may be one of several things.
+UNION_BRANCHES = {"str", "int", "gpt", "bigram", "ngram"}
+
 ErrorPage = Callable[[Request, int, str], Response]
 
 
@@ -60,11 +63,42 @@ class UnknownRun(RequestError):
     status = HTTPStatus.NOT_FOUND
 
 
+class UnknownJob(RequestError):
+    """There is no job, or no sweep, of that id."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(RequestError):
+    """The request is right, but not as things stand."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class UnknownCorpus(RequestError):
+    """There is no text of that id."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
 class UnusableRun(RequestError):
     """The run's folder is there but cannot be read."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     type = "server_error"
+
+
+class NoRoom(RequestError):
+    """The disk does not take what was sent."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    type = "server_error"
+
+
+class ForeignPage(RequestError):
+    """A page from elsewhere makes a browser send this."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class QueueFull(RequestError):
@@ -160,7 +194,7 @@ def _first_problem(problems: Any) -> tuple[str, str | None]:
     # A union reports each of its branches; the branch's name is no part of the field's path.
     if problem["type"] == "fields_disagree":
         place.append(problem["ctx"]["field"])
-    path = ".".join(part for part in place if "[" not in part and part not in ("str", "int"))
+    path = ".".join(part for part in place if "[" not in part and part not in UNION_BRANCHES)
     if not path:
         return f"the body: {_sentence(problem)}", None
     return f"{path}: {_sentence(problem)}", path

@@ -35,17 +35,15 @@ def inspect(
     heads: Sequence[int] | None,
     max_cells: int,
 ) -> Inspection:
-    """Look at the last `block_size` characters of `text`. Raises InvalidRequest."""
+    """Look at the last `block_size` tokens of `text`. Raises InvalidRequest."""
     config = loaded.model.config
     if not isinstance(config, GPTConfig):
         message = f"run {loaded.run.id!r} is a {config.kind} model, which has no attention heads"
         raise InvalidRequest(message, param="run", code="no_attention")
     chosen_layers = _chosen("layers", layers, config.n_layer)
     chosen_heads = _chosen("heads", heads, config.n_head)
-    text_offset = max(0, len(text) - config.block_size)
-    seen = text[text_offset:]
     try:
-        ids = loaded.tokenizer.encode(seen)
+        ids, text_offset = loaded.tokenizer.encode_end(text, config.block_size)
     except UnknownCharacters as error:
         raise InvalidRequest(f"text: {error}", param="text", code="unknown_characters") from None
     # The model works out every head, whichever are asked for.
@@ -57,7 +55,7 @@ def inspect(
     return Inspection(
         run=loaded.run.id,
         step=loaded.step,
-        tokens=[loaded.tokenizer.decode([i]) for i in ids],
+        tokens=[loaded.tokenizer.token_text(i) for i in ids],
         text_offset=text_offset,
         n_layer=config.n_layer,
         n_head=config.n_head,

@@ -8,14 +8,14 @@ from app.registry import LoadedRun
 from app.schemas import CompletionRequest, Context
 from model.decoding import Decoder, Token, score
 from model.sampling import Sampling
-from model.tokenizer import CharTokenizer, UnknownCharacters
+from model.tokenizer import TextDecoder, Tokenizer, UnknownCharacters
 
-MAX_SCORED_CHARACTERS = 10_000
+MAX_SCORED_TOKENS = 10_000
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt as the model takes it, with the log-probabilities of its characters if wanted."""
+    """A prompt as the model takes it, with the log-probabilities of its tokens if wanted."""
 
     ids: list[int]
     context: Context
@@ -40,37 +40,44 @@ def tasks(request: CompletionRequest, loaded: LoadedRun, prompts: list[Prompt]) 
                 _sampling(request, number),
                 request.logprobs or 0,
             ),
-            text_of=lambda i: tokenizer.decode([i]),
+            token_text=tokenizer.token_text,
             max_tokens=request.max_tokens,
             stops=request.stop,
+            decoder=TextDecoder(tokenizer, after=prompt.ids),
         )
         for prompt in prompts
         for number in range(request.n)
     ]
 
 
-def start_ids(tokenizer: CharTokenizer) -> list[int]:
+def start_ids(tokenizer: Tokenizer) -> list[int]:
     """What an empty prompt starts from: a newline, where the vocabulary has one."""
-    return [tokenizer.vocabulary.index("\n") if "\n" in tokenizer.vocabulary else 0]
+    try:
+        return tokenizer.encode("\n")
+    except UnknownCharacters:
+        return [0]
 
 
 def _read(prompt: str | list[int], request: CompletionRequest, loaded: LoadedRun) -> Prompt:
     tokenizer = loaded.tokenizer
     ids = _encode(prompt, tokenizer)
-    seen = ids[max(0, len(ids) - loaded.model.block_size) :]
+    start = max(0, len(ids) - loaded.model.block_size)
+    text = prompt if isinstance(prompt, str) else tokenizer.decode(ids)
+    left_out = len(TextDecoder(tokenizer).feed(*ids[:start]))  # of a character that is cut, nothing
     context = Context(
-        prompt_tokens=len(ids), seen_tokens=len(seen), seen_text=tokenizer.decode(seen)
+        prompt_tokens=len(ids), seen_tokens=len(ids) - start, seen_text=text[left_out:]
     )
     scores = None
     if request.echo and request.logprobs is not None:
-        if len(ids) > MAX_SCORED_CHARACTERS:
-            message = f"prompt: at most {MAX_SCORED_CHARACTERS:,} characters for echo with logprobs"
+        if len(ids) > MAX_SCORED_TOKENS:
+            most = f"{MAX_SCORED_TOKENS:,} {tokenizer.unit}"
+            message = f"prompt: at most {most} for echo with logprobs; it has {len(ids):,}"
             raise InvalidRequest(message, param="prompt", code="too_large")
         scores = score(loaded.model, ids, request.logprobs)
     return Prompt(ids, context, scores)
 
 
-def _encode(prompt: str | list[int], tokenizer: CharTokenizer) -> list[int]:
+def _encode(prompt: str | list[int], tokenizer: Tokenizer) -> list[int]:
     if isinstance(prompt, str):
         try:
             return tokenizer.encode(prompt)

@@ -12,7 +12,7 @@ from app.errors import UnknownRun, UnusableRun
 from model.config import RunConfig
 from model.language_model import LanguageModel
 from model.run_folder import BrokenRun, Metric, RunFolder, Sample, run_folders
-from model.tokenizer import CharTokenizer
+from model.tokenizer import Tokenizer
 
 Stamp = tuple[tuple[int, int], ...]
 Key = tuple[str, int | None]
@@ -24,7 +24,7 @@ class Run:
 
     folder: RunFolder
     config: RunConfig
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer
     metrics: list[Metric]
     samples: list[Sample]
     steps: list[int]
@@ -43,7 +43,7 @@ class LoadedRun:
     model: LanguageModel
 
     @property
-    def tokenizer(self) -> CharTokenizer:
+    def tokenizer(self) -> Tokenizer:
         return self.run.tokenizer
 
 
@@ -160,7 +160,7 @@ class Registry:
         """Read the folders that are new or have changed, and drop those that are gone."""
         known: dict[str, tuple[Stamp, Run | str]] = {}
         for folder in run_folders(self.folder):
-            stamp = _stamp(folder)
+            stamp = folder.stamp()
             before = self._known.get(folder.id)
             same = before is not None and before[0] == stamp
             known[folder.id] = before if before and same else (stamp, _read(folder))
@@ -179,21 +179,6 @@ class Registry:
                 total -= shelf.size
 
 
-def _stamp(folder: RunFolder) -> Stamp:
-    """Changes whenever a file that is read here is replaced, added or removed."""
-    names = ("config.json", "tokenizer.json", "metrics.jsonl", "samples.jsonl", "snapshots")
-    paths = [folder.path / name for name in names] + [folder.weights_path()]
-    return tuple(_file_stamp(path) for path in paths)
-
-
-def _file_stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
-
-
 def _read(folder: RunFolder) -> Run | str:
     """The run, or why it cannot be read."""
     try:
@@ -208,9 +193,13 @@ def _read(folder: RunFolder) -> Run | str:
         folder.weight_bytes(_available(run, None))
     except BrokenRun as error:
         return str(error)
+    kinds = run.tokenizer.kind, run.config.tokenizer
+    if kinds[0] != kinds[1]:
+        return f"{folder.id}/tokenizer.json: kind {kinds[0]}, but config.json says {kinds[1]}"
     sizes = run.tokenizer.vocab_size, run.config.model.vocab_size
     if sizes[0] != sizes[1]:
-        return f"{folder.id}/tokenizer.json: {sizes[0]} characters, but the model has {sizes[1]}"
+        unit = run.tokenizer.unit
+        return f"{folder.id}/tokenizer.json: {sizes[0]} {unit}, but the model has {sizes[1]}"
     return run
 
 

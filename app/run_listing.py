@@ -1,12 +1,23 @@
 """Runs as the API and the pages tell of them."""
 
+import math
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from app.registry import Registry, Run
-from model.config import BigramConfig, CorpusInfo, GPTConfig, ModelConfig, NGramConfig, TrainConfig
+from model.config import (
+    BigramConfig,
+    CorpusInfo,
+    GPTConfig,
+    InitFrom,
+    ModelConfig,
+    NGramConfig,
+    TokenizerKind,
+    TrainConfig,
+)
 from model.run_folder import Estimate, Metric, Sample
 
 
@@ -18,7 +29,7 @@ class Configuration(BaseModel):
 
 
 class RunSummary(BaseModel):
-    """A run and how it turned out. Losses are nats per character, at the last evaluation."""
+    """A run and how it turned out. Losses are nats per token, of the weights that it has."""
 
     id: str
     kind: Literal["gpt", "bigram", "ngram"]
@@ -27,16 +38,23 @@ class RunSummary(BaseModel):
     params: int
     train_loss: float | None
     val_loss: float | None = Field(description="Over the whole validation split.")
+    val_bits_per_character: float | None = Field(
+        description="The same as bits per character, to compare runs whose tokens differ."
+    )
+    tokenizer: TokenizerKind = Field(description="What a token is; `bpe`: joined bytes.")
     wall_time_s: float | None = Field(description="Seconds from the first step to the last.")
     steps: list[int] = Field(description="Training steps that have a snapshot.")
     estimate: Estimate | None = Field(description="Losses over random batches, as published.")
     hypothesis: str
     outcome: str
     corpus: CorpusInfo
-    block_size: int = Field(description="Characters of context the model sees.")
+    block_size: int = Field(description="Tokens of context the model sees.")
     n_layer: int | None
     n_head: int | None
     attention: bool = Field(description="Whether there are heads to look into.")
+    init_from: InitFrom | None = Field(description="The run whose weights it started from.")
+    device: str | None = Field(description="What it was trained on, where known.")
+    training: bool = Field(description="Whether a job is training it, or waits to.")
     created: datetime
 
 
@@ -45,7 +63,9 @@ class RunDetail(RunSummary):
 
     metrics: list[Metric]
     samples: list[Sample]
-    vocabulary: list[str]
+    vocabulary: list[str] = Field(
+        description="Each token's text; of one that cuts a character the bytes, as `bytes:\\xe2`."
+    )
 
 
 class BrokenFolder(BaseModel):
@@ -62,16 +82,17 @@ class RunList(BaseModel):
     broken: list[BrokenFolder]
 
 
-def list_runs(registry: Registry) -> RunList:
-    """All runs, by id."""
+def list_runs(registry: Registry, training: Collection[str] = ()) -> RunList:
+    """All runs, by id; `training` are the ids of those that jobs are making."""
     broken = [BrokenFolder(id=id, reason=why) for id, why in registry.broken().items()]
-    return RunList(runs=[summary(run) for run in registry.runs()], broken=broken)
+    return RunList(runs=[summary(run, training) for run in registry.runs()], broken=broken)
 
 
-def summary(run: Run) -> RunSummary:
+def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
     config = run.config
     gpt = config.model if isinstance(config.model, GPTConfig) else None
     last = run.metrics[-1] if run.metrics else None
+    kept = _of_the_weights(run)
     estimates = [metric.estimate for metric in run.metrics if metric.estimate]
     return RunSummary(
         id=run.id,
@@ -79,8 +100,10 @@ def summary(run: Run) -> RunSummary:
         title=config.title,
         config=Configuration(model=config.model, train=config.train),
         params=config.params,
-        train_loss=last.train_loss if last else None,
-        val_loss=last.val_loss if last else None,
+        train_loss=kept.train_loss if kept else None,
+        val_loss=kept.val_loss if kept else None,
+        val_bits_per_character=_bits(kept.val_loss * config.tokens_per_character) if kept else None,
+        tokenizer=run.tokenizer.kind,
         wall_time_s=last.elapsed_s if last else None,
         steps=run.steps,
         estimate=estimates[-1] if estimates else None,
@@ -91,17 +114,31 @@ def summary(run: Run) -> RunSummary:
         n_layer=gpt.n_layer if gpt else None,
         n_head=gpt.n_head if gpt else None,
         attention=gpt is not None,
+        init_from=config.init_from,
+        device=config.device,
+        training=run.id in training,
         created=config.created,
     )
 
 
-def detail(run: Run) -> RunDetail:
+def detail(run: Run, training: Collection[str] = ()) -> RunDetail:
     return RunDetail(
-        **dict(summary(run)),
+        **dict(summary(run, training)),
         metrics=run.metrics,
         samples=run.samples,
-        vocabulary=list(run.tokenizer.vocabulary),
+        vocabulary=[run.tokenizer.token_text(i) for i in range(run.tokenizer.vocab_size)],
     )
+
+
+def _of_the_weights(run: Run) -> Metric | None:
+    """The evaluation of the weights that the run has: its last one, or its best."""
+    if run.config.train.weights == "best":
+        return min(run.metrics, key=lambda metric: metric.val_loss, default=None)
+    return run.metrics[-1] if run.metrics else None
+
+
+def _bits(nats: float) -> float:
+    return nats / math.log(2)
 
 
 def _context(config: GPTConfig | BigramConfig | NGramConfig) -> int:

@@ -57,30 +57,33 @@ class StreamOptions(_Request):
 
 
 class CompletionRequest(_Request):
-    """What to go on writing, and how the characters are drawn."""
+    """What to go on writing, and how the tokens are drawn."""
 
     model: str = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
     prompt: Annotated[PromptValue, WrapValidator(_one_message)] = Field(
         "",
         description="The text to go on from, several texts, or token ids. An empty one starts "
-        f"from a newline. At most {MAX_PROMPT_CHARACTERS:,} characters in all.",
+        f"from a newline. At most {MAX_PROMPT_CHARACTERS:,} characters, or ids, in all.",
         examples=["ROMEO:"],
     )
     max_tokens: int = Field(
-        16, ge=0, le=10_000, description="How many characters to write; 0 only with `echo`."
+        16,
+        ge=0,
+        le=10_000,
+        description="How many tokens to write, characters of most runs; 0 only with `echo`.",
     )
     temperature: float = Field(
-        1.0, ge=0, le=10, description="Divides the logits; 0 always takes the likeliest character."
+        1.0, ge=0, le=10, description="Divides the logits; 0 always takes the likeliest token."
     )
     top_p: float = Field(
         1.0, gt=0, le=1, description="Draw from the fewest likeliest that hold this probability."
     )
-    top_k: int | None = Field(None, ge=1, description="Draw from the k likeliest characters.")
+    top_k: int | None = Field(None, ge=1, description="Draw from the k likeliest tokens.")
     min_p: float | None = Field(
         None, ge=0, le=1, description="Leave out what is below this share of the likeliest's."
     )
     repetition_penalty: float = Field(
-        1.0, ge=0.1, le=10, description="Above 1, characters already there become less likely."
+        1.0, ge=0.1, le=10, description="Above 1, tokens already there become less likely."
     )
     n: int = Field(1, ge=1, le=8, description="Texts per prompt; with a seed, seed, seed + 1, …")
     stop: Annotated[
@@ -97,7 +100,7 @@ class CompletionRequest(_Request):
         None,
         ge=0,
         le=5,
-        description="Also give each character's natural log-probability, and those of this many "
+        description="Also give each token's natural log-probability, and those of this many "
         "likeliest ones, before temperature and filters.",
     )
     echo: bool = Field(False, description="Begin the text with the prompt.")
@@ -134,18 +137,22 @@ class CompletionRequest(_Request):
 class Context(BaseModel):
     """What of the prompt the model saw."""
 
-    prompt_tokens: int = Field(description="Characters in the prompt.")
+    prompt_tokens: int = Field(description="Tokens in the prompt.")
     seen_tokens: int = Field(description="How many of its last ones are inside the context.")
-    seen_text: str = Field(description="Those characters.")
+    seen_text: str = Field(
+        description="Their text, with the whole of a character that is partly seen."
+    )
 
 
 class Logprobs(BaseModel):
-    """Natural logarithms, from the model's own distribution; one entry per character."""
+    """Natural logarithms, from the model's own distribution; one entry per token."""
 
-    tokens: list[str]
-    token_logprobs: list[float | None] = Field(description="null for a text's first character.")
+    tokens: list[str] = Field(
+        description="Each token's text; of one that cuts a character the bytes, as `bytes:\\xe2`."
+    )
+    token_logprobs: list[float | None] = Field(description="null for a text's first token.")
     top_logprobs: list[dict[str, float] | None] = Field(
-        description="The likeliest characters there, and always the one that was drawn."
+        description="The likeliest tokens there, and always the one that was drawn."
     )
     text_offset: list[int] = Field(description="Where each begins in the choice's whole text.")
 
@@ -219,8 +226,8 @@ class AttentionReply(BaseModel):
 
     run: str
     step: int | None
-    tokens: list[str] = Field(description="The T characters that were seen.")
-    text_offset: int = Field(description="Characters left out at the start of the text.")
+    tokens: list[str] = Field(description="The T tokens that were seen.")
+    text_offset: int = Field(description="Characters of the text that come before the first token.")
     n_layer: int = Field(description="Layers of the model.")
     n_head: int = Field(description="Heads of each layer.")
     layers: list[int] = Field(description="The layers that are here.")

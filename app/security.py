@@ -1,9 +1,12 @@
-"""What every answer tells the browser to refuse, and how much of a request is read."""
+"""What a browser is told to refuse and what is refused of it, and how much of a request is read."""
+
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BodyTooLarge
+from app.errors import BodyTooLarge, ForeignPage
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -47,27 +50,52 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-class BodyLimit:
-    """Stops reading a request body that is longer than `limit` bytes, announced or not."""
+class OwnPagesOnly:
+    """Refuses to change anything for a page of another site, which a browser sends along unasked.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    Programs send no `Sec-Fetch-Site` and pass.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
+            site = Headers(scope=scope).get("sec-fetch-site", "none")
+            if site not in {"same-origin", "none"}:
+                message = "a page of another site may not send this; use Sidelight's own pages"
+                body = ForeignPage(message, code="foreign_page").body()
+                return await JSONResponse(body, ForeignPage.status)(scope, receive, send)
+        await self.app(scope, receive, send)
+
+
+class BodyLimit:
+    """Stops reading a request body that is longer than `limit` bytes, announced or not.
+
+    `larger` has other limits, by method and path.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limit: int, larger: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
+        self.app, self.limit, self.larger = app, limit, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        limit = self.larger.get((scope["method"], scope["path"]), self.limit)
         announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced) > self.limit
+        too_large = announced.isdecimal() and int(announced) > limit
         read = 0
 
         async def receive_within_limit() -> Message:
             nonlocal read
             if too_large:
-                raise BodyTooLarge(self.limit)
+                raise BodyTooLarge(limit)
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.limit:
-                raise BodyTooLarge(self.limit)
+            if read > limit:
+                raise BodyTooLarge(limit)
             return message
 
         await self.app(scope, receive_within_limit, send)

@@ -52,7 +52,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 async def attention(
     body: AttentionRequest, request: Request, registry: RegistryDep, settings: SettingsDep
 ) -> Response:
-    """How much each character looks at itself and each one before it, in every head.
+    """How much each token looks at itself and each one before it, in every head.
 
     The numbers are the softmax of the forward pass that also writes text. Of a text longer than
     the context only the end is seen; `text_offset` tells how much was left out.

@@ -46,9 +46,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 async def complete(
     body: CompletionRequest, request: Request, registry: RegistryDep, engine: EngineDep
 ) -> Response:
-    """Write up to `max_tokens` characters after the prompt.
+    """Write up to `max_tokens` tokens after the prompt.
 
-    The model sees the last characters of what is there, as many as its context holds; `context`
+    The model sees the last tokens of what is there, as many as its context holds; `context`
     tells how much of the prompt that was. The same seed gives the same text, whatever else the
     server is doing.
     """

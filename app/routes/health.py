@@ -42,7 +42,7 @@ def metrics(registry: RegistryDep, engine: EngineDep) -> PlainTextResponse:
     rows = (
         ("sequences_active", "gauge", "Texts being written.", load.active),
         ("sequences_waiting", "gauge", "Texts waiting for their turn.", load.waiting),
-        ("tokens_total", "counter", "Characters written.", load.tokens),
+        ("tokens_total", "counter", "Tokens written.", load.tokens),
         ("sequences_finished_total", "counter", "Texts written to the end.", load.finished),
         ("sequences_cancelled_total", "counter", "Texts whose reader left.", load.cancelled),
         ("sequences_failed_total", "counter", "Texts that broke.", load.failed),

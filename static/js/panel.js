@@ -113,10 +113,11 @@ export class Panel {
   #receive({ context, choices }) {
     if (context) {
       this.#context = context;
-      this.#text.markSeen(this.#writing?.prompt ?? "", context.seen_tokens);
+      this.#text.markSeen(this.#writing?.prompt ?? "", context.seen_text.length);
       this.#showContext();
     }
-    const logprobs = choices[0]?.logprobs;
+    const [choice] = choices;
+    const logprobs = choice?.logprobs;
     if (!logprobs || logprobs.tokens.length === 0) return;
     this.#lastAt = performance.now();
     if (this.state === "waiting") {
@@ -124,7 +125,7 @@ export class Panel {
       this.#show("writing");
     }
     this.#text.append(
-      logprobs.tokens.map((text, index) => ({
+      textOfTokens(choice.text, logprobs.text_offset).map((text, index) => ({
         text,
         logprob: logprobs.token_logprobs[index] ?? 0,
         top: Object.entries(logprobs.top_logprobs[index] ?? {}),
@@ -298,4 +299,17 @@ function request(run, { prompt, length, ...sampling }) {
 function sentence(message) {
   const text = message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+/**
+ * @param {string} text that several tokens wrote
+ * @param {number[]} offsets where each begins, in characters of the whole text
+ * @returns {string[]} what each adds to it; nothing for one that only begins a character
+ */
+function textOfTokens(text, offsets) {
+  const characters = [...text];
+  return offsets.map((offset, index) => {
+    const end = (offsets[index + 1] ?? Number.POSITIVE_INFINITY) - offsets[0];
+    return characters.slice(offset - offsets[0], end).join("");
+  });
 }

@@ -1,0 +1,117 @@
+"""`/api/corpora`: the texts to train on, and new ones."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from app import examples
+from app.corpora import CorpusSummary
+from app.deps import CorporaDep, SettingsDep
+from app.errors import ErrorReply, InvalidRequest, NoRoom
+from app.incoming_text import IncomingText
+from model.corpus import CorpusError
+
+CLIENT_CLOSED_REQUEST = 499  # nobody reads it; it is for the log
+
+router = APIRouter(prefix="/api", tags=["Training"])
+
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorReply, "description": "There is no such text."},
+    "default": {"model": ErrorReply, "description": "Any other error."},
+}
+UPLOAD: dict[int | str, dict[str, Any]] = {
+    200: {"model": CorpusSummary, "description": "The same text was here already: that one."},
+    201: {"content": {"application/json": {"example": examples.CORPUS}}},
+    413: {"model": ErrorReply, "description": "It is over the limit, which the message names."},
+    422: {"model": ErrorReply, "description": "It is not UTF-8, or too little to learn from."},
+    507: {"model": ErrorReply, "description": "The disk is full."},
+    "default": {"model": ErrorReply, "description": "Any other error."},
+}
+BODY = {
+    "required": True,
+    "content": {"text/plain": {"schema": {"type": "string"}, "example": examples.CORPUS_TEXT}},
+}
+
+
+class CorpusList(BaseModel):
+    """The texts there are, Tiny Shakespeare first."""
+
+    corpora: list[CorpusSummary]
+    max_bytes: int = Field(description="Largest text that can be uploaded.")
+
+
+@router.get("/corpora", summary="All texts")
+def list_corpora(corpora: CorporaDep, settings: SettingsDep) -> CorpusList:
+    """Every text that can be trained on, with its most frequent characters."""
+    return CorpusList(corpora=list(corpora.list()), max_bytes=settings.max_upload_bytes)
+
+
+@router.post(
+    "/corpora",
+    summary="Upload a text",
+    status_code=HTTPStatus.CREATED,
+    response_model=CorpusSummary,
+    responses=UPLOAD,
+    openapi_extra={"requestBody": BODY},
+)
+async def upload(
+    request: Request,
+    corpora: CorporaDep,
+    name: Annotated[
+        str, Query(max_length=200, description="The file's name; the id is made from it.")
+    ] = "text",
+) -> Response:
+    """Keep a UTF-8 text, whose bytes are the body: `curl --data-binary @my.txt`.
+
+    It is checked while it arrives. A text that is here already is not kept twice.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        message = "send the file's bytes alone, not a form: curl --data-binary @my.txt"
+        raise InvalidRequest(message, param="body", code="multipart")
+    try:
+        with corpora.receive(name) as incoming:
+            await _receive(request, incoming)
+            corpus, is_new = await run_in_threadpool(corpora.keep, incoming)
+    except CorpusError as error:
+        raise InvalidRequest(str(error), param="body", code="unusable_text") from None
+    except ClientDisconnect:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    except OSError as error:
+        message = f"the text cannot be kept: {error.strerror}"
+        raise NoRoom(message, code="disk") from None
+    status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    return Response(corpus.model_dump_json(), status, media_type="application/json")
+
+
+@router.get("/corpora/{id}", summary="One text", responses=UNKNOWN)
+def get_corpus(id: str, corpora: CorporaDep) -> CorpusSummary:
+    """The same, with more of its characters."""
+    return corpora.get(id)
+
+
+@router.delete(
+    "/corpora/{id}",
+    summary="Delete a text",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=UNKNOWN | {409: {"model": ErrorReply, "description": "It is built in or needed."}},
+)
+def delete_corpus(id: str, corpora: CorporaDep) -> None:
+    """Delete an uploaded text; the runs that were trained on it stay."""
+    corpora.delete(id)
+
+
+async def _receive(request: Request, incoming: IncomingText) -> None:
+    """Raises CorpusError, but reads to the end before: many clients listen only then."""
+    problem: CorpusError | None = None
+    async for chunk in request.stream():
+        if problem is None:
+            try:
+                await run_in_threadpool(incoming.write, chunk)
+            except CorpusError as error:
+                problem = error
+    if problem:
+        raise problem
