@@ -22,7 +22,7 @@ PLAIN := pyproject.toml constraints.txt
 help:
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.dev $(VENV)/.browser ## make .venv with everything for running and testing
+setup: $(VENV)/.dev $(VENV)/.browser $(VENV)/.ray ## make .venv with everything for running and testing
 
 run: $(VENV)/.run ## serve the app on 127.0.0.1:8000
 	@exec $(BIN)/python -m app serve $(ARGS)
@@ -102,6 +102,20 @@ $(VENV)/.browser: | $(VENV)/.dev
 	  touch $@; \
 	else \
 	  echo "No Chromium: install one, or the browser tests are skipped."; \
+	fi
+
+# Ray is not to be had for every machine. Where it is, an automatic check does not do without.
+$(VENV)/.ray: $(VENV)/.dev
+	@echo "Installing Ray, for the tests of jobs on a cluster."
+	@if $(PIP) install -c constraints.txt --only-binary ray \
+	    "$$(sed -nE 's/^ *"(ray\[[^"]*)".*/\1/p' pyproject.toml)" 2>$(VENV)/ray.txt; then \
+	  touch $@; \
+	elif [ -z "$${CI:-}" ] || grep -q "No matching distribution found for ray" $(VENV)/ray.txt; then \
+	  echo "No Ray: $$(tail -n 1 $(VENV)/ray.txt)"; \
+	  echo "The tests of jobs on a cluster are skipped."; \
+	else \
+	  cat $(VENV)/ray.txt >&2; \
+	  exit 1; \
 	fi
 
 # ---------------------------------------------------------------------------------------------

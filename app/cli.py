@@ -21,7 +21,6 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from app.inspection import Inspection
     from app.registry import LoadedRun
-    from model.run_folder import Metric
 
 cli = typer.Typer(
     help="Train small GPTs, prompt them side by side and look inside their attention heads.",
@@ -84,7 +83,7 @@ def serve(
 def generate(
     run: RunId,
     prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=1, help="How many characters.")] = 500,
+    max_tokens: Annotated[int, typer.Option(min=1, help="How many tokens.")] = 500,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest.")] = None,
     top_p: Annotated[float | None, typer.Option(max=1, help="Only that probability.")] = None,
@@ -92,20 +91,22 @@ def generate(
     step: Step = None,
     checkpoints: Checkpoints = None,
 ) -> None:
-    """Write on from a prompt, character by character."""
+    """Write on from a prompt, token by token."""
     from app.prompting import start_ids
     from model.decoding import generate as tokens
     from model.sampling import Sampling
+    from model.tokenizer import TextDecoder
 
     with _lent(run, step, checkpoints) as loaded:
         tokenizer = loaded.tokenizer
         ids = tokenizer.encode(prompt) or start_ids(tokenizer)
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
         sys.stdout.write(prompt)
+        text = TextDecoder(tokenizer)
         for token in tokens(loaded.model, ids, max_tokens, sampling):
-            sys.stdout.write(tokenizer.decode([token.id]))
+            sys.stdout.write(text.feed(token.id))
             sys.stdout.flush()
-    sys.stdout.write("\n")
+    sys.stdout.write(text.flush() + "\n")
 
 
 @cli.command()
@@ -161,42 +162,55 @@ def runs(checkpoints: Checkpoints = None) -> None:
 
 @cli.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="A named run, as `baseline`.")],
+    preset: Annotated[str | None, typer.Argument(help="A named run, as `baseline`.")] = None,
     run_id: Annotated[str | None, typer.Option(help="Its id; the preset's if left out.")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change a field: --set model.n_head=8 --set train.max_iters=100"
+        ),
+    ] = None,
     corpus: Annotated[
-        str, typer.Option(help="`tinyshakespeare`, or a UTF-8 text file.")
-    ] = "tinyshakespeare",
+        str | None, typer.Option(help="`tinyshakespeare`, an uploaded text's id, or a text file.")
+    ] = None,
+    tokenizer: Annotated[str, typer.Option(help="character, byte or bpe.")] = "character",
+    init_from: Annotated[
+        str | None, typer.Option(help="Start from a run's weights: RUN, or RUN@STEP.")
+    ] = None,
+    hypothesis: Annotated[str, typer.Option(help="What it is to show, kept with the run.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda, cuda:1.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder that gets the run's folder.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this run instead.")] = None,
 ) -> None:
     """Train a run and show its losses; a running server shows it at once."""
-    from model.corpus import load_corpus
-    from model.presets import PRESETS
+    from app.train_command import TROUBLE, plan_of
+    from app.train_command import run as train_run
+    from model.distributed import is_first_process
     from model.run_folder import RunFolder
-    from model.training import run_config
-    from model.training import train as train_run
 
-    if preset not in PRESETS:
-        _stop(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
+    if (preset is None) == (resume is None):
+        _stop("name a preset, or a run to go on with: --resume RUN")
     try:
-        text = load_corpus(corpus)
-        config = run_config(PRESETS[preset], text, run_id)
-        folder = RunFolder((out or Settings().checkpoints) / config.id)
-        if folder.path.exists():
+        plan = None
+        if preset:
+            plan = plan_of(preset, run_id, change or [], tokenizer, hypothesis, init_from)
+        folder = RunFolder((out or Settings().checkpoints) / (plan.id if plan else resume or ""))
+        if resume and not folder.state.exists():
+            _stop(f"{folder.path} has nothing to go on from")
+        if plan and folder.path.exists() and is_first_process():
             _stop(f"{folder.path} is there already; choose another --run-id or --out")
-        print(f"{config.title}: {config.params:,} parameters, {text.name}", flush=True)
-        print("  step  train loss  val loss  tokens/s", flush=True)
-        train_run(folder, config, text, on_progress=_show_metric)
-    except (OSError, ValueError) as error:
+        finished = train_run(plan, folder, corpus, device)
+    except TROUBLE as error:
         _stop(str(error))
     except KeyboardInterrupt:
         print(f"stopped; {folder.path} holds what was written")
         raise typer.Exit(130) from None
-    print(f"{folder.path} is ready")
-
-
-def _show_metric(metric: "Metric") -> None:
-    numbers = f"{metric.train_loss:10.4f}  {metric.val_loss:8.4f}  {metric.tokens_per_s:8,.0f}"
-    print(f"{metric.step:6}  {numbers}", flush=True)
+    if not finished:
+        where = f" --out {out}" if out else ""
+        print(f"stopped; go on with: sidelight train --resume {folder.id}{where}")
+        raise typer.Exit(130)
+    if is_first_process():
+        print(f"{folder.path} is ready")
 
 
 def _cells(seen: "Inspection") -> Iterator[list[object]]:

@@ -49,6 +49,24 @@ MODELS: dict[str, Any] = {
     "data": [{"id": "baseline", "object": "model", "created": 1790000000, "owned_by": "sidelight"}],
 }
 
+CORPUS_TEXT = "Tyger Tyger, burning bright,\nIn the forests of the night;\n"
+
+CORPUS: dict[str, Any] = {
+    "id": "tyger",
+    "name": "tyger.txt",
+    "bytes": 58,
+    "characters": 58,
+    "lines": 2,
+    "distinct": 19,
+    "sha256": "df43c9bf755b89dd0762ee6c881521ff9dbce3dab045119f3a85f1343c2772d4",
+    "canonical": False,
+    "builtin": False,
+    "created": "2026-09-21T12:00:00Z",
+    "preview": CORPUS_TEXT,
+    "vocabulary": [[" ", 8], ["e", 5], ["g", 5]],
+    "problem": None,
+}
+
 ATTENTION_REQUESTS: dict[str, dict[str, Any]] = {
     "one head": {"run": "baseline", "text": "Oh", "layers": [0], "heads": [1]},
     "every head": {"run": "baseline", "text": "To be, or not to be"},
@@ -66,6 +84,29 @@ ATTENTION: dict[str, Any] = {
     "shape": [1, 1, 2, 2],
     "maps": [[[[1.0, 0.0], [0.25, 0.75]]]],
 }
+
+
+JOB_REQUESTS: dict[str, dict[str, Any]] = {
+    "a preset": {"preset": "baseline", "hypothesis": "It will do as the shipped one did."},
+    "one change": {
+        "config": {"model": {"n_head": 2}, "train": {"max_iters": 1000}},
+        "title": "Half the heads",
+        "hypothesis": "Fewer, wider heads cost little.",
+    },
+}
+
+JOB_EVENTS = """\
+event: metric
+id: 1.100.0.0
+data: {"step":100,"train_loss":2.41,"val_loss":2.43,"learning_rate":0.001,"elapsed_s":1.2,\
+"tokens_per_s":42000.0,"estimate":null}
+
+event: progress
+id: 1.100.0.0
+data: {"step":130,"progress":0.026,"elapsed_s":1.6,"remaining_s":59.9,"tokens_per_s":41600.0,\
+"loss":2.38,"phase":"training","learning_rate":0.001}
+
+"""
 
 
 def of_request(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:

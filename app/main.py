@@ -10,17 +10,35 @@ from fastapi.templating import Jinja2Templates
 from starlette.middleware.gzip import GZipMiddleware
 
 from app import __version__
+from app.corpora import Corpora
 from app.engine import Engine
 from app.errors import add_error_handlers
+from app.jobs.admission import Admission
+from app.jobs.events import Watchers
+from app.jobs.launcher import Launcher
+from app.jobs.processes import Processes
+from app.jobs.queue import JobQueue
+from app.jobs.ray_cluster import RayCluster
 from app.registry import Registry
-from app.routes import attention, completions, health, models, pages, runs, static
-from app.security import BodyLimit, SecurityHeaders
+from app.routes import (
+    attention,
+    completions,
+    corpora,
+    health,
+    jobs,
+    models,
+    pages,
+    presets,
+    runs,
+    static,
+)
+from app.security import BodyLimit, OwnPagesOnly, SecurityHeaders
 from app.settings import ROOT, Settings
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
 
 DESCRIPTION = """\
-Small GPTs, side by side: what they write, how likely each character was, and what every attention
+Small GPTs, side by side: what they write, how likely each token was, and what every attention
 head looks at. Runs are OpenAI's models under `/v1`, so its clients work here; `/api` has the rest.
 Errors are always `{"error": {"message", "type", "param", "code"}}`.
 """
@@ -39,14 +57,42 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.templates = Jinja2Templates(ROOT / "templates")
-    for module in (completions, models, attention, runs, health, pages, static):
+    for module in (
+        completions,
+        models,
+        attention,
+        runs,
+        jobs,
+        corpora,
+        presets,
+        health,
+        pages,
+        static,
+    ):
         app.include_router(module.router)
     app.mount("/static", static.OwnFiles(directory=ROOT / "static", check_dir=False))
     add_error_handlers(app, pages.error_page)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        limit=settings.max_body_bytes,
+        larger={("POST", "/api/corpora"): settings.max_upload_bytes},
+    )
+    app.add_middleware(OwnPagesOnly)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _launcher(settings: Settings) -> Launcher:
+    if settings.ray_address:
+        return RayCluster(
+            settings.ray_address,
+            cpus=settings.ray_cpus_per_job,
+            gpus=settings.ray_gpus_per_job,
+            python=settings.ray_python,
+            stop_s=settings.ray_stop_seconds,
+        )
+    return Processes(settings.devices)
 
 
 @asynccontextmanager
@@ -56,7 +102,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.registry = Registry(settings.checkpoints, settings.memory_budget_mb * 10**6)
     app.state.engine = Engine(settings.max_active, settings.max_waiting)
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
+    app.state.corpora = Corpora(settings.data / "corpora")
+    await anyio.to_thread.run_sync(app.state.corpora.tidy)
+    app.state.queue = JobQueue(
+        _launcher(settings), settings.data, settings.checkpoints, app.state.corpora.source
+    )
+    app.state.corpora.needed_by = app.state.queue.jobs_on
+    app.state.admission = Admission(app.state.corpora, app.state.registry, app.state.queue)
+    app.state.watchers = Watchers(app.state.queue)
+    app.state.queue.start()
     try:
         yield
     finally:
+        await anyio.to_thread.run_sync(app.state.queue.close)
         await anyio.to_thread.run_sync(app.state.engine.close)

@@ -16,6 +16,23 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     checkpoints: Path = Field(ROOT / "checkpoints", description="The folder of run folders.")
+    data: Path = Field(ROOT / "data", description="The folder of uploaded texts and of jobs.")
+    devices: str = Field(
+        "auto", description="Where jobs run, with commas between: cpu, mps, cuda:0; auto for all."
+    )
+    ray_address: str | None = Field(
+        None, pattern=r"^https?://", description="Job server of a Ray cluster that jobs run on."
+    )
+    ray_cpus_per_job: float = Field(1, gt=0, description="CPUs that a job on Ray takes up.")
+    ray_gpus_per_job: float | None = Field(
+        None, ge=0, description="GPUs that it takes up; one where the cluster has any, if unset."
+    )
+    ray_python: str | None = Field(
+        None, description="Python with Sidelight on Ray's nodes; the server's own path if unset."
+    )
+    ray_stop_seconds: int = Field(
+        60, ge=1, description="How long a job on Ray may take to keep what it has."
+    )
     memory_budget_mb: int = Field(
         1024, ge=1, description="Megabytes of weights kept loaded; the least recently used go."
     )
@@ -25,6 +42,7 @@ class Settings(BaseSettings):
     max_active: int = Field(16, ge=1, description="Sequences that are written at the same time.")
     max_waiting: int = Field(64, ge=0, description="Sequences that may wait for their turn.")
     max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
+    max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
     attention_cells: int = Field(
         64_000_000, ge=1, description="Largest layers x heads x T x T that is worked out."
     )

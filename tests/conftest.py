@@ -1,5 +1,6 @@
 """Tiny runs in a temporary folder, and the app on top of them: in process, and on a real port."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import hypothesis
 import pytest
 import torch
 import uvicorn
@@ -26,13 +28,36 @@ from model.config import (
 from model.families import build_model
 from model.ngram import NGram
 from model.run_folder import Estimate, Metric, RunFolder, Sample
-from model.tokenizer import CharTokenizer
+from model.tokenizer import CharTokenizer, Tokenizer
 
-pytest_plugins = ["tests.browser_fixtures"]
+# A time limit for each example says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("sidelight", deadline=None)
+hypothesis.settings.load_profile("sidelight")
+
+pytest_plugins = ["tests.browser_fixtures", "tests.ray_fixtures", "tests.training_fixtures"]
 
 CHARACTERS = "\n !',-.:?ABEFHIJMORTWabcdefghiklmnoprstuvwy"
 TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
 GPT = GPTConfig(vocab_size=len(CHARACTERS), block_size=16, n_layer=2, n_head=2, n_embd=8)
+METRICS = [
+    Metric(
+        step=0,
+        train_loss=4.0,
+        val_loss=4.1,
+        learning_rate=1e-3,
+        elapsed_s=0.0,
+        tokens_per_s=0.0,
+        estimate=Estimate(train_loss=3.9, val_loss=4.2),
+    ),
+    Metric(
+        step=100,
+        train_loss=2.5,
+        val_loss=2.6,
+        learning_rate=1e-3,
+        elapsed_s=1.5,
+        tokens_per_s=34000.0,
+    ),
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,40 +66,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def write_run(
-    root: Path, run_id: str, model: ModelConfig = GPT, seed: int = 0, steps: tuple[int, ...] = ()
+    root: Path,
+    run_id: str,
+    model: ModelConfig = GPT,
+    seed: int = 0,
+    steps: tuple[int, ...] = (),
+    tokenizer: Tokenizer | None = None,
+    text: str = TEXT,
 ) -> RunFolder:
-    """A run with random weights, as different from each other's as their seeds."""
+    """A run with random weights, as different from each other's as their seeds.
+
+    An n-gram model has counted `text`. The tokens are CHARACTERS where no `tokenizer` is given.
+    """
     folder = RunFolder(root / run_id)
-    tokenizer = CharTokenizer(CHARACTERS)
+    folder.create()
+    tokenizer = tokenizer or CharTokenizer(CHARACTERS)
     torch.manual_seed(seed)
     for step in steps:
         folder.write_snapshot(step, build_model(model))
     network = build_model(model)
     if isinstance(network, NGram):
-        network.count(torch.tensor(tokenizer.encode(TEXT)))
+        network.count(torch.tensor(tokenizer.encode(text)))
     folder.write_tokenizer(tokenizer)
     folder.write_weights(network)
-    folder.write_metrics(
-        [
-            Metric(
-                step=0,
-                train_loss=4.0,
-                val_loss=4.1,
-                learning_rate=1e-3,
-                elapsed_s=0.0,
-                tokens_per_s=0.0,
-                estimate=Estimate(train_loss=3.9, val_loss=4.2),
-            ),
-            Metric(
-                step=100,
-                train_loss=2.5,
-                val_loss=2.6,
-                learning_rate=1e-3,
-                elapsed_s=1.5,
-                tokens_per_s=34000.0,
-            ),
-        ]
-    )
+    folder.write_metrics(METRICS)
     folder.write_samples([Sample(step=100, prompt="\n", text="To be", seed=1337)])
     folder.write_config(
         RunConfig(
@@ -82,12 +97,19 @@ def write_run(
             title=run_id.title(),
             model=model,
             train=TrainConfig(max_iters=100),
+            tokenizer=tokenizer.kind,
             corpus=CorpusInfo(name="test", sha256="0" * 64, characters=len(TEXT)),
             params=network.size,
             hypothesis="It learns.",
         )
     )
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes to the data of whoever runs the tests."""
+    os.environ["SIDELIGHT_DATA"] = str(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +124,12 @@ def shared_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def client(shared_checkpoints: Path) -> Iterator[TestClient]:
+def client(
+    shared_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
     """The app without a port; it collects a whole stream before it answers."""
-    app = create_app(Settings(checkpoints=shared_checkpoints, attention_json_cells=2000))
+    data = tmp_path_factory.mktemp("data")
+    app = create_app(Settings(checkpoints=shared_checkpoints, data=data, attention_json_cells=2000))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -148,7 +173,10 @@ def wait_until(condition, timeout_s: float = 10) -> None:
 
 
 @pytest.fixture(scope="session")
-def live(shared_checkpoints: Path) -> Iterator[LiveServer]:
-    settings = Settings(checkpoints=shared_checkpoints, max_active=2, max_waiting=2)
+def live(
+    shared_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    data = tmp_path_factory.mktemp("data")
+    settings = Settings(checkpoints=shared_checkpoints, data=data, max_active=2, max_waiting=2)
     with LiveServer(settings) as server:
         yield server

@@ -15,7 +15,16 @@ PYTHON = sorted(path for folder in ("model", "app") for path in (ROOT / folder).
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 
-MODEL_MAY_USE = {"torch", "numpy", "pydantic", "safetensors"} | sys.stdlib_module_names
+MODEL_MAY_USE = {
+    "filelock",
+    "numpy",
+    "psutil",
+    "pydantic",
+    "pydantic_core",
+    "safetensors",
+    "tokenizers",
+    "torch",
+} | sys.stdlib_module_names
 WEB = {"http", "urllib", "socket", "socketserver", "asyncio", "wsgiref", "xmlrpc"}
 LEAVES = {
     "attention_wire",

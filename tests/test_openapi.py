@@ -36,6 +36,21 @@ def test_everything_is_described(client: TestClient) -> None:
         "/api/attention",
         "/api/runs",
         "/api/runs/{id}",
+        "/api/corpora",
+        "/api/corpora/{id}",
+        "/api/jobs",
+        "/api/jobs/check",
+        "/api/jobs/{id}",
+        "/api/jobs/{id}/cancel",
+        "/api/jobs/{id}/resume",
+        "/api/jobs/{id}/log",
+        "/api/jobs/{id}/events",
+        "/api/sweeps",
+        "/api/sweeps/check",
+        "/api/sweeps/{id}",
+        "/api/sweeps/{id}/cancel",
+        "/api/presets",
+        "/api/config-schema",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -71,6 +86,9 @@ def test_answer_examples_look_like_the_answers(client: TestClient) -> None:
     assert shape(answer) == shape(examples.ATTENTION)
     assert answer["shape"] == examples.ATTENTION["shape"]
     assert shape(client.get("/v1/models").json()) == shape(examples.MODELS)
+    answer = client.post("/api/corpora?name=tyger.txt", content=examples.CORPUS_TEXT).json()
+    listed = answer | {"vocabulary": answer["vocabulary"][: len(examples.CORPUS["vocabulary"])]}
+    assert listed | {"created": examples.CORPUS["created"]} == examples.CORPUS
 
 
 def test_the_stream_example_looks_like_a_stream(client: TestClient) -> None:

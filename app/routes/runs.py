@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.deps import RegistryDep
+from app.deps import QueueDep, RegistryDep
 from app.errors import ErrorReply
 from app.run_listing import RunDetail, RunList, detail, list_runs
 
@@ -10,9 +10,9 @@ router = APIRouter(prefix="/api", tags=["Runs"])
 
 
 @router.get("/runs", summary="All runs")
-def get_runs(registry: RegistryDep) -> RunList:
+def get_runs(registry: RegistryDep, queue: QueueDep) -> RunList:
     """Every run by id, and the folders that cannot be read with the reason."""
-    return list_runs(registry)
+    return list_runs(registry, queue.run_ids())
 
 
 @router.get(
@@ -24,6 +24,6 @@ def get_runs(registry: RegistryDep) -> RunList:
         "default": {"model": ErrorReply, "description": "Any other error."},
     },
 )
-def get_run(id: str, registry: RegistryDep) -> RunDetail:
+def get_run(id: str, registry: RegistryDep, queue: QueueDep) -> RunDetail:
     """The same, with every evaluation, every sample and the vocabulary."""
-    return detail(registry.run(id))
+    return detail(registry.run(id), queue.run_ids())

@@ -1,0 +1,1 @@
+"""Training in the background: the queue, and where its jobs run."""

@@ -1,0 +1,123 @@
+"""Jobs as processes of this machine, each in a session of its own, to outlive the server."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from app.jobs.launcher import Device, LaunchFailed, Status
+from app.settings import ROOT
+from model.device import device_name, present_devices
+from model.job import EXIT_DISK_FULL, read_outcome
+
+LOG = "log.txt"
+LOG_CHARACTERS = 100_000
+
+
+class Processes:
+    """A `Launcher`. A handle is the process' id and when it was born: ids alone are used again."""
+
+    def __init__(self, wanted: str = "auto") -> None:
+        """`wanted`: `auto` for all devices of this machine, or some, with commas between them."""
+        present = present_devices()
+        chosen = present if wanted == "auto" else [name.strip() for name in wanted.split(",")]
+        if unknown := [name for name in chosen if name not in present]:
+            raise ValueError(f"devices: there is no {unknown[0]!r} here, only {', '.join(present)}")
+        self._devices = [Device(name, device_name(name)) for name in chosen]
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def devices(self) -> list[Device]:
+        return self._devices
+
+    def start(self, folder: Path, device: str) -> str:
+        command = [sys.executable, "-m", "model.job", str(folder / "spec.json")]
+        try:
+            with (folder / LOG).open("ab") as log:
+                child = subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env=_environment(device),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            handle = f"{child.pid} {psutil.Process(child.pid).create_time()}"
+        except (OSError, psutil.Error) as error:
+            raise LaunchFailed(f"the process could not be started: {error}") from error
+        self._children[handle] = child
+        return handle
+
+    def status(self, folder: Path, handle: str) -> Status:
+        if self._process(handle):
+            return Status("running")
+        child = self._children.pop(handle, None)
+        code = child.wait() if child else None
+        if child:
+            _kill_session(child.pid)  # what it started must not outlive it
+        if outcome := read_outcome(folder):
+            return Status(outcome.state, outcome.message)
+        if code == EXIT_DISK_FULL:
+            return Status("failed", "the disk is full: make room, then resume")
+        if code is not None and code > 0:
+            return Status("failed", f"{self._last_line(folder)} (exit status {code})")
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            reason = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+            return Status("interrupted", f"the process was ended by {name}{reason}")
+        return Status("interrupted", "the process is gone")
+
+    def stop(self, folder: Path, handle: str) -> None:
+        if process := self._process(handle):
+            process.terminate()
+
+    def kill(self, folder: Path, handle: str) -> None:
+        if process := self._process(handle):
+            _kill_session(process.pid)
+
+    def log(self, folder: Path, handle: str) -> str:
+        return read_end(folder / LOG)
+
+    def _process(self, handle: str) -> psutil.Process | None:
+        """The process while it lives; one that is dead but not yet waited for lives no more."""
+        pid, born = handle.split()
+        try:
+            process = psutil.Process(int(pid))
+            is_it = abs(process.create_time() - float(born)) < 1
+            return process if is_it and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+    def _last_line(self, folder: Path) -> str:
+        lines = read_end(folder / LOG).strip().splitlines()
+        return lines[-1] if lines else "the process failed and left no word"
+
+
+def read_end(path: Path) -> str:
+    """The last part of a text file; nothing where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_CHARACTERS))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _environment(device: str) -> dict[str, str]:
+    """The process sees only its own GPU, as the first one, or none."""
+    kind, _, number = device.partition(":")
+    visible = ""
+    if kind == "cuda":
+        known = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = known.split(",")[int(number or 0)] if known else number or "0"
+    return os.environ | {"CUDA_VISIBLE_DEVICES": visible, "PYTHONUNBUFFERED": "1"}
+
+
+def _kill_session(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
