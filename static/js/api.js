@@ -1,4 +1,4 @@
-// The server's API. No other module fetches.
+// The server's API. No other module fetches; jobs_api.js has the calls around training.
 import { eventData } from "./sse.js";
 
 /**
@@ -34,6 +34,11 @@ import { eventData } from "./sse.js";
  * @property {number | null} n_head
  * @property {boolean} attention whether it has any
  * @property {string} created
+ * @property {string | null} [tokenizer] "character" if nothing else is said
+ * @property {number | null} [val_bits_per_character] its validation loss, whatever its tokens are
+ * @property {{ run: string, step: number | null } | null} [init_from] whose weights it started from
+ * @property {string | null} [device] what it was trained on, where that is known
+ * @property {boolean} [training] whether it still is
  *
  * @typedef {Run & { metrics: Metric[], samples: Sample[], vocabulary: string[] }} RunWithHistory
  *
@@ -106,6 +111,12 @@ export class ApiError extends Error {
     this.code = code;
     /** @type {number | null} seconds */
     this.retryAfter = retryAfter;
+  }
+
+  /** The message without the name of the field, for where it stands beside it. */
+  get reason() {
+    const name = `${this.param}: `;
+    return this.message.startsWith(name) ? this.message.slice(name.length) : this.message;
   }
 
   /** Whether the connection failed rather than the request. */
@@ -193,31 +204,89 @@ export function isAbort(error) {
 /**
  * @param {string} path
  * @param {object} body
- * @param {{ accept: string, signal?: AbortSignal }} options
+ * @param {{ accept?: string, signal?: AbortSignal }} [options]
+ * @returns {Promise<Response>}
+ * @throws {ApiError} when refused, or without an answer
  */
-function post(path, body, { accept, signal }) {
+export function post(path, body, { accept = "application/json", signal } = {}) {
   const headers = { "Content-Type": "application/json", Accept: accept };
   return send(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
 /**
  * @param {string} path
- * @param {RequestInit} init
+ * @param {RequestInit} [init]
  * @returns {Promise<Response>}
+ * @throws {ApiError} when refused, or without an answer
  */
-async function send(path, init) {
+export async function send(path, init) {
   let response;
   try {
     response = await fetch(path, init);
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError("The server cannot be reached. Is it still running?");
+    throw unreachable();
   }
   if (response.ok) return response;
   const retryAfter = Number(response.headers.get("Retry-After")) || null;
   const answer = await response.json().catch(() => null);
   const fallback = { message: `The server answered ${response.status} ${response.statusText}.` };
   throw refusal(answer?.error ?? fallback, response.status, retryAfter);
+}
+
+/**
+ * Send a file and tell how much of it has gone; fetch cannot.
+ * @param {string} path
+ * @param {Blob} file
+ * @param {{ type: string, onProgress?: (share: number) => void, signal?: AbortSignal }} options
+ *   type: the file's media type
+ * @returns {Promise<any>} the answer's JSON
+ * @throws {ApiError} when refused, or without an answer
+ */
+export function upload(path, file, { type, onProgress, signal }) {
+  const request = new XMLHttpRequest();
+  request.open("POST", path);
+  request.setRequestHeader("Content-Type", type);
+  request.responseType = "json";
+  request.upload.addEventListener("progress", ({ loaded, total }) => {
+    onProgress?.(total ? loaded / total : 0);
+  });
+  signal?.addEventListener("abort", () => request.abort());
+  return new Promise((resolve, reject) => {
+    request.addEventListener("load", () => {
+      const { status, statusText, response } = request;
+      const fallback = { message: `The server answered ${status} ${statusText}.` };
+      if (status >= 200 && status < 300) resolve(response);
+      else reject(refusal(response?.error ?? fallback, status, null));
+    });
+    request.addEventListener("error", () => reject(unreachable()));
+    request.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
+    request.send(file);
+  });
+}
+
+/**
+ * Follow a stream of events for as long as it takes. The browser reconnects by itself, from the
+ * last event on, unless the server refuses.
+ * @param {string} path
+ * @param {Record<string, (data: any) => void>} listeners what to do with the JSON of each kind
+ * @param {(connection: "open" | "retrying" | "refused") => void} [onConnection] each change
+ * @returns {() => void} stops it; without that, it begins again after the stream's end
+ */
+export function openEvents(path, listeners, onConnection) {
+  const source = new EventSource(path);
+  for (const [kind, listener] of Object.entries(listeners)) {
+    source.addEventListener(kind, ({ data }) => listener(JSON.parse(data)));
+  }
+  source.addEventListener("open", () => onConnection?.("open"));
+  source.addEventListener("error", () => {
+    onConnection?.(source.readyState === EventSource.CLOSED ? "refused" : "retrying");
+  });
+  return () => source.close();
+}
+
+function unreachable() {
+  return new ApiError("The server cannot be reached. Is it still running?");
 }
 
 /**

@@ -1,80 +1,175 @@
 // Loss curves of several runs, one over another.
+import { AXIS_TEXTS, place } from "./curve_axis.js";
+import { rangeToGive } from "./kept_zoom.js";
+import { lossUnit } from "./losses.js";
 import { colour, draw } from "./plotly.js";
+import { runColour, runDash } from "./run_look.js";
+import { smoothed } from "./smoothing.js";
 
-/** @typedef {import("./api.js").RunWithHistory} RunWithHistory */
-/** @typedef {{ byTime: boolean, logX: boolean }} Axes */
+/**
+ * @typedef {import("./api.js").Metric} Metric
+ * @typedef {import("./plotly.js").Json} Json
+ * @typedef {{ x: import("./curve_axis.js").Axis, logX: boolean, logY: boolean, smoothing: number }} Axes
+ *   smoothing: from 0 (none) to below 1
+ *
+ * @typedef {import("./curve_axis.js").Trained & { id: string, title: string, metrics: Metric[] }} Drawn
+ *   a run, or what there is of one that is still training
+ * @typedef {{ run: Drawn, number: number }} Curve a run's number decides its colour
+ */
 
-const DASHES = ["solid", "dash", "9px,3px", "dashdot"];
+/** So many still have room in a legend, and in one label for all of them. */
+const MANY = 12;
+
+/** @type {WeakMap<HTMLElement, { curves: Curve[], axes: Axes, drawn: Promise<void> }>} */
+const waiting = new WeakMap();
+
+/**
+ * Draw them, once in a frame at most however often this is called; the newest call holds. What the
+ * person has zoomed to or hidden stays, as long as the axes are the same ones.
+ * @param {HTMLElement} element
+ * @param {Curve[]} curves
+ * @param {Axes} axes
+ * @returns {Promise<void>} when it is drawn
+ */
+export function drawCurves(element, curves, axes) {
+  const before = waiting.get(element);
+  if (before) {
+    Object.assign(before, { curves, axes });
+    return before.drawn;
+  }
+  const next = { curves, axes, drawn: Promise.resolve() };
+  next.drawn = new Promise(requestAnimationFrame).then(async () => {
+    waiting.delete(element);
+    await paint(element, next.curves, next.axes);
+  });
+  waiting.set(element, next);
+  return next.drawn;
+}
 
 /**
  * @param {HTMLElement} element
- * @param {{ run: RunWithHistory, number: number }[]} curves a run's number decides its colour
+ * @param {Curve[]} curves
  * @param {Axes} axes
  */
-export async function drawCurves(element, curves, axes) {
-  const traces = curves.flatMap(({ run, number }) => [
-    trace(run, number, axes, "val_loss"),
-    trace(run, number, axes, "train_loss"),
-  ]);
+async function paint(element, curves, axes) {
+  const many = curves.length > MANY;
+  const traces = [
+    ...curves.flatMap((curve) => tracesOf(curve, axes, "train_loss", many)),
+    ...curves.flatMap((curve) => tracesOf(curve, axes, "val_loss", many)),
+  ];
+  const range = rangeToGive(element, String(axes.logY), worthSeeing(curves, axes.logY));
+  await draw(element, traces, layout(curves, axes, range), { doubleClick: "reset+autosize" });
+}
+
+/**
+ * @param {Curve[]} curves
+ * @param {Axes} axes
+ * @param {[number, number]} range of the losses
+ * @returns {Json}
+ */
+function layout(curves, { x, logX, logY }, range) {
   const grid = { gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line-strong") };
-  await draw(
-    element,
-    traces,
-    {
-      margin: { l: 52, r: 12, t: 12, b: 48 },
-      xaxis: {
-        ...grid,
-        type: axes.logX ? "log" : "linear",
-        title: { text: axes.byTime ? "minutes of training" : "training step" },
-      },
-      yaxis: { ...grid, title: { text: "loss, nats per character" }, ...worthSeeing(curves) },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      hovermode: "x unified",
-      hoverlabel: { bgcolor: colour("--paper-raised"), font: { color: colour("--ink") } },
+  const many = curves.length > MANY;
+  return {
+    margin: { l: 56, r: 12, t: 12, b: 48 },
+    uirevision: "kept",
+    xaxis: {
+      ...grid,
+      type: logX ? "log" : "linear",
+      title: { text: AXIS_TEXTS[x].title },
+      unifiedhovertitle: { text: AXIS_TEXTS[x].told },
+      uirevision: `${x} ${logX}`,
     },
-    { doubleClick: "reset+autosize" },
-  );
+    yaxis: {
+      ...grid,
+      type: logY ? "log" : "linear",
+      title: { text: `loss, ${lossUnit(curves.map(({ run }) => run))}` },
+      range,
+      uirevision: String(logY),
+    },
+    showlegend: !many,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
+    hovermode: many ? "closest" : "x unified",
+    hoverlabel: {
+      bgcolor: colour("--paper-raised"),
+      font: { color: colour("--ink") },
+      namelength: -1,
+    },
+  };
 }
 
 /**
  * An untrained model's loss is so high that it would press all else together.
- * @param {{ run: RunWithHistory }[]} curves
- * @returns {{ range?: [number, number] }} from the lowest loss to the highest of trained models
+ * @param {Curve[]} curves
+ * @param {boolean} logarithmic
+ * @returns {[number, number]} from the lowest loss to the highest of trained models, as
+ *   Plotly wants a range: of logarithms, where the axis is one
  */
-function worthSeeing(curves) {
+function worthSeeing(curves, logarithmic) {
   const losses = curves
-    .flatMap(({ run }) =>
-      run.metrics.length > 2 ? run.metrics.filter(({ step }) => step > 0) : run.metrics,
-    )
-    .flatMap(({ train_loss, val_loss }) => [train_loss, val_loss]);
-  if (!losses.length) return {};
-  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+    .flatMap(({ run }) => (run.metrics.length > 2 ? run.metrics.filter(isTrained) : run.metrics))
+    .flatMap(({ train_loss, val_loss }) => [train_loss, val_loss])
+    .filter((loss) => Number.isFinite(loss) && (loss > 0 || !logarithmic))
+    .map((loss) => (logarithmic ? Math.log10(loss) : loss));
+  if (!losses.length) return [0, 1];
+  const low = losses.reduce((a, b) => Math.min(a, b));
+  const high = losses.reduce((a, b) => Math.max(a, b));
   const space = 0.05 * (high - low) || 0.1;
-  return { range: [low - space, high + space] };
+  return [low - space, high + space];
 }
 
 /**
- * @param {RunWithHistory} run
- * @param {number} number
+ * @param {Curve} curve
  * @param {Axes} axes
  * @param {"train_loss" | "val_loss"} loss
+ * @param {boolean} many whether it is one of many
+ * @returns {Json[]} the curve; where it is smoothed, the measured one lies faintly beneath it
  */
-function trace(run, number, { byTime, logX }, loss) {
-  const metrics = run.metrics.filter((metric) => !logX || metric.step > 0);
+function tracesOf({ run, number }, { x, logX, smoothing }, loss, many) {
+  const metrics = run.metrics.filter((metric) => !logX || isTrained(metric));
+  const measured = metrics.map((metric) => metric[loss]);
   const validation = loss === "val_loss";
-  return {
+  const dash = validation ? runDash(number) : "dot";
+  const line = { color: runColour(number), width: validation ? (many ? 1.4 : 2.4) : 1, dash };
+  const trace = {
     type: "scatter",
     mode: metrics.length > 1 ? "lines" : "markers",
+    uid: `${run.id} ${loss}`,
     name: validation ? run.title : `${run.title}, training`,
     showlegend: validation,
     legendgroup: run.id,
-    x: metrics.map((metric) => (byTime ? metric.elapsed_s / 60 : metric.step)),
-    y: metrics.map((metric) => metric[loss]),
-    line: {
-      color: colour(`--run-${(number % 7) + 1}`),
-      width: validation ? 2.2 : 1.2,
-      dash: validation ? DASHES[Math.floor(number / 2) % DASHES.length] : "dot",
-    },
-    hovertemplate: "%{y:.4f}",
+    legendrank: validation ? 1 : 2, // also the order of the lines in the label
+    x: metrics.map((metric) => place(run, metric, x)),
+    y: measured,
+    line,
+    hovertemplate: many ? `${AXIS_TEXTS[x].told}: %{y:.4f}` : "%{y:.4f}",
   };
+  if (smoothing <= 0 || metrics.length < 2) return [trace];
+  const beneath = { uid: `${trace.uid} measured`, showlegend: false, hoverinfo: "skip" };
+  return [
+    { ...trace, ...beneath, hovertemplate: null, opacity: 0.3, line: { ...line, width: 1 } },
+    {
+      ...trace,
+      y: smoothedLosses(metrics, measured, smoothing),
+      customdata: measured,
+      hovertemplate: `${trace.hovertemplate}, measured %{customdata:.4f}`,
+    },
+  ];
+}
+
+/**
+ * The untrained model's loss is no noise: it stays as it is, and weighs on nothing.
+ * @param {Metric[]} metrics
+ * @param {number[]} measured one for each
+ * @param {number} smoothing
+ */
+function smoothedLosses(metrics, measured, smoothing) {
+  const first = metrics.findIndex(isTrained);
+  const start = first < 0 ? metrics.length : first;
+  return [...measured.slice(0, start), ...smoothed(measured.slice(start), smoothing)];
+}
+
+/** @param {{ step: number }} metric */
+function isTrained({ step }) {
+  return step > 0;
 }

@@ -1,4 +1,5 @@
 // What sets a run apart from another one.
+import { grouped } from "./format.js";
 
 /** @typedef {import("./api.js").Run} Run */
 /** @typedef {{ name: string, value: string, other: string }} Difference */
@@ -11,6 +12,9 @@ const ASIDE = new Set([
   "snapshots",
   "compile",
   "device",
+  "grad_accum",
+  "parameters",
+  "text_sha256",
 ]);
 
 /**
@@ -21,19 +25,48 @@ const ASIDE = new Set([
  */
 export function differences(run, other) {
   if (run.kind !== other.kind) return [{ name: "kind", value: run.kind, other: other.kind }];
-  const [mine, theirs] = [settings(run), settings(other)];
+  const [mine, theirs] = [allSettings(run), allSettings(other)];
   return [...new Set([...Object.keys(mine), ...Object.keys(theirs)])]
     .filter((name) => !ASIDE.has(name) && shown(mine[name]) !== shown(theirs[name]))
     .map((name) => ({ name, value: shown(mine[name]), other: shown(theirs[name]) }));
 }
 
-/** @param {Run} run */
-function settings(run) {
-  return { ...run.config.model, ...run.config.train };
+/**
+ * All that a run was made from.
+ * @param {Run} run
+ * @returns {Record<string, Record<string, unknown>>} settings by name, in groups
+ */
+export function settings(run) {
+  return {
+    Model: { ...run.config.model, parameters: grouped(run.params) },
+    Training: { ...run.config.train },
+    Origin: {
+      text: run.corpus.name,
+      text_sha256: run.corpus.sha256.slice(0, 8),
+      tokenizer: run.tokenizer ?? "character",
+      init_from: origin(run),
+      device: run.device ?? "not recorded",
+    },
+  };
 }
 
-/** @param {unknown} value */
-function shown(value) {
-  if (value === undefined || value === null) return "none";
+/**
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function shown(value) {
+  if (value === undefined) return "–";
+  if (value === null) return "none";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** @param {Run} run */
+function allSettings(run) {
+  return Object.assign({}, ...Object.values(settings(run)));
+}
+
+/** @param {Run} run */
+function origin({ init_from }) {
+  if (!init_from) return null;
+  return init_from.step === null ? init_from.run : `${init_from.run} at ${init_from.step}`;
 }

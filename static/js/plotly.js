@@ -6,7 +6,8 @@
  * @typedef {object} Plotly what is used of it
  * @property {(element: HTMLElement, data: Json[], layout: Json, config: Json) => Promise<unknown>} react
  * @property {(figure: Json, options: Json) => Promise<string>} toImage
- * @property {{ resize: (element: HTMLElement) => void }} Plots
+ * @property {(element: HTMLElement) => Promise<unknown>} redraw
+ * @property {{ resize: (element: HTMLElement) => Promise<unknown> }} Plots
  */
 
 /**
@@ -36,12 +37,23 @@ const fitted = new WeakSet();
 export async function draw(element, data, layout, config = {}) {
   const plotly = await load();
   await plotly.react(element, data, { ...themed(), ...layout }, { ...CONFIG, ...config });
-  // Plotly itself only follows the window, not a column that becomes narrower.
   if (!fitted.has(element)) {
     fitted.add(element);
-    new ResizeObserver(() => plotly.Plots.resize(element)).observe(element);
+    new ResizeObserver(() => fit(element, plotly)).observe(element);
   }
   return /** @type {Figure} */ (element);
+}
+
+/**
+ * Plotly itself only follows the window, not a column that becomes narrower.
+ * @param {HTMLElement} element
+ * @param {Plotly} plotly
+ */
+async function fit(element, plotly) {
+  if (element.clientWidth === 0) return; // hidden: Plotly refuses to draw there
+  await plotly.Plots.resize(element);
+  // It leaves a legend above a figure where the old size had it, until all is drawn once more.
+  if (element.querySelector(".legend")) await plotly.redraw(element);
 }
 
 /**

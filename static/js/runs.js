@@ -1,202 +1,258 @@
-// The page of runs: table, curves, samples.
+// The page of runs: the table, the curves, cost against gain, the settings, the samples.
 import { announce } from "./announce.js";
-import { getRun } from "./api.js";
+import { listRuns } from "./api.js";
+import { bindControls } from "./bound_controls.js";
+import { showSettings } from "./config_diff.js";
+import { drawCost } from "./cost_figure.js";
+import { deviceWarning, outcomes } from "./cost_gain.js";
+import { showOutcomes } from "./cost_list.js";
 import { drawCurves } from "./curves.js";
+import { tokensNote } from "./losses.js";
 import { pageData } from "./page_data.js";
-import { changes, columns, sorted } from "./runs_table.js";
-import { SampleView } from "./sample_view.js";
-import { flag, integer, list, readAddress, writeAddress } from "./state.js";
+import { RunHistories } from "./run_histories.js";
+import { RunRows } from "./run_rows.js";
+import { pageFields } from "./runs_address.js";
+import { columns } from "./runs_table.js";
+import { SampleColumns } from "./sample_columns.js";
+import { readAddress, writeAddress } from "./state.js";
 
 /** @typedef {import("./api.js").Run} Run */
 
 const MOST_PROMPTED = 4;
-const { runs, broken } = pageData();
-const baseline = runs.find((run) => run.id === "baseline") ?? runs[0];
-const COLUMNS = columns(baseline);
-const FIELDS = {
-  runs: list(runs.filter((run) => run.kind === "gpt").map((run) => run.id)),
-  sort: integer(-1, -1, COLUMNS.length - 1),
-  descending: flag(false),
-  time: flag(false),
-  log: flag(false),
-};
-const state = readAddress(FIELDS);
-const ticked = new Set(state.runs);
+const REFRESH_MS = 4000;
 
-/** @type {Map<string, Promise<import("./api.js").RunWithHistory>>} */
-const histories = new Map();
+/** @type {<T extends HTMLElement>(id: string) => T} */
+const byId = (id) => /** @type {any} */ (document.getElementById(id));
 
-/** @param {string} id */
-function history(id) {
-  const known = histories.get(id) ?? getRun(id);
-  histories.set(id, known);
-  known.catch(() => histories.delete(id));
-  return known;
-}
-
-/** @param {string} id */
-const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-
-function remember() {
-  state.runs = runs.map(({ id }) => id).filter((id) => ticked.has(id));
-  writeAddress(FIELDS, state);
-  const link = /** @type {HTMLAnchorElement} */ (byId("prompt-them"));
-  link.href = `/?runs=${state.runs.slice(0, MOST_PROMPTED).join(",")}`;
-  const all = state.runs.length <= MOST_PROMPTED;
-  const which = all ? "the ticked runs" : `the first ${MOST_PROMPTED} runs`;
-  link.textContent = `Prompt ${which} side by side`;
-  link.toggleAttribute("hidden", state.runs.length === 0);
-}
-
-function drawHead() {
-  const cells = COLUMNS.map((column, i) => {
-    const cell = document.createElement("th");
-    cell.scope = "col";
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = column.name;
-    if (column.title) button.title = column.title;
-    button.addEventListener("click", () => sortBy(i));
-    cell.append(button);
-    if (state.sort === i) cell.ariaSort = state.descending ? "descending" : "ascending";
-    return cell;
+class RunsPage {
+  #list = pageData();
+  #fields = pageFields(this.#runs, this.#reference);
+  #state = readAddress(this.#fields);
+  #ticked = new Set(this.#state.runs);
+  #histories = new RunHistories();
+  /** @type {Map<string, number>} which number, and so which colour, each run has been given */
+  #numbers = new Map(this.#runs.map(({ id }, i) => [id, i]));
+  #rows = new RunRows(byId("runs"), {
+    sort: (key) => this.#sortBy(key),
+    tick: (id, on) => this.#tick([id], on),
+    tickAll: (on) =>
+      this.#tick(
+        this.#runs.map((run) => run.id),
+        on,
+      ),
   });
-  const tick = document.createElement("td");
-  tick.append(hidden("Show its curve"));
-  const row = document.createElement("tr");
-  row.append(tick, ...cells);
-  document.querySelector("#runs thead")?.replaceChildren(row);
-}
+  #samples = new SampleColumns(
+    { columns: byId("samples"), template: byId("sample-template"), add: byId("add-sample") },
+    (id) => this.#histories.get(id),
+    () => this.#remember(),
+  );
+  #drawing = 0;
+  #refreshing = false;
+  #timer = 0;
 
-/** @param {number} column */
-function sortBy(column) {
-  state.descending = state.sort === column && !state.descending;
-  state.sort = column;
-  remember();
-  drawTable();
-  /** @type {HTMLElement | undefined} */ (
-    document.querySelectorAll("#runs thead button")[column]
-  )?.focus();
-}
-
-function drawTable() {
-  drawHead();
-  const order = state.sort < 0 ? runs : sorted(runs, COLUMNS[state.sort], state.descending);
-  document.querySelector("#runs tbody")?.replaceChildren(...order.map(row));
-}
-
-/** @param {Run} run */
-function row(run) {
-  const line = document.createElement("tr");
-  line.dataset.run = run.id;
-  const tick = document.createElement("td");
-  const box = document.createElement("input");
-  box.type = "checkbox";
-  box.checked = ticked.has(run.id);
-  box.setAttribute("aria-label", `Show the curve of ${run.title}`);
-  box.addEventListener("change", () => {
-    if (box.checked) ticked.add(run.id);
-    else ticked.delete(run.id);
-    remember();
-    showCurves();
-  });
-  tick.append(box);
-  line.append(tick, nameCell(run), changedCell(run));
-  for (const column of COLUMNS.slice(2)) {
-    const cell = document.createElement("td");
-    cell.className = "number";
-    cell.textContent = column.text?.(run) ?? "";
-    line.append(cell);
+  /** @returns {Run[]} */
+  get #runs() {
+    return this.#list.runs;
   }
-  return line;
-}
 
-/** @param {Run} run */
-function nameCell(run) {
-  const cell = document.createElement("th");
-  cell.scope = "row";
-  const details = document.createElement("details");
-  const summary = document.createElement("summary");
-  summary.textContent = run.title;
-  details.append(summary);
-  for (const [label, words] of [
-    ["Hypothesis", run.hypothesis],
-    ["Outcome", run.outcome],
-  ]) {
-    if (!words) continue;
-    const paragraph = document.createElement("p");
-    const strong = document.createElement("strong");
-    strong.textContent = `${label}. `;
-    paragraph.append(strong, words);
-    details.append(paragraph);
+  /** What the others are compared with. */
+  get #reference() {
+    return this.#runs.find(({ id }) => id === "baseline") ?? this.#runs[0];
   }
-  const links = document.createElement("p");
-  links.append(link(`/?runs=${run.id}`, "Prompt it"));
-  if (run.attention) links.append(" · ", link(`/attention?run=${run.id}`, "Look inside"));
-  details.append(links);
-  cell.append(details);
-  return cell;
-}
 
-/** @param {Run} run */
-function changedCell(run) {
-  const cell = document.createElement("td");
-  cell.className = "changed";
-  for (const { name, value, other } of changes(run, baseline)) {
-    const chip = document.createElement("span");
-    chip.className = "chip is-different";
-    chip.textContent = `${name} ${value}`;
-    chip.title = `${name}: ${value}, the baseline has ${other}`;
-    cell.append(chip, " ");
+  get #chosen() {
+    return this.#runs.filter(({ id }) => this.#ticked.has(id));
   }
-  return cell;
-}
 
-/** @param {string} href @param {string} words */
-function link(href, words) {
-  const anchor = document.createElement("a");
-  anchor.href = href;
-  anchor.textContent = words;
-  return anchor;
-}
+  start() {
+    if (this.#state.time) Object.assign(this.#state, { x: "time", time: false });
+    bindControls(this.#state, (name) => this.#changed(name));
+    this.#samples.show(this.#runs, this.#state.samples);
+    this.#remember();
+    this.#showTable();
+    this.#showChosen();
+    this.#schedule();
+    document.addEventListener("themechange", () => this.#showFigures());
+    document.addEventListener("visibilitychange", () => this.#refresh());
+    new ResizeObserver(() => this.#showCost()).observe(byId("cost"));
+    byId("copy-link").addEventListener("click", () => this.#copyLink());
+  }
 
-/** @param {string} words */
-function hidden(words) {
-  const span = document.createElement("span");
-  span.className = "visually-hidden";
-  span.textContent = words;
-  return span;
-}
+  /** @param {Run} run */
+  #numberOf({ id }) {
+    const number = this.#numbers.get(id) ?? this.#numbers.size;
+    this.#numbers.set(id, number);
+    return number;
+  }
 
-async function showCurves() {
-  const alert = byId("curves-alert");
-  try {
-    const chosen = runs
-      .map((run, number) => ({ run, number }))
-      .filter(({ run }) => ticked.has(run.id));
-    const curves = await Promise.all(
-      chosen.map(async ({ run, number }) => ({ run: await history(run.id), number })),
+  #remember() {
+    this.#state.runs = this.#chosen.map(({ id }) => id);
+    this.#state.samples = this.#samples.words;
+    writeAddress(this.#fields, this.#state);
+  }
+
+  async #copyLink() {
+    writeAddress(this.#fields, this.#state, { whole: true });
+    const link = location.href;
+    this.#remember();
+    try {
+      await navigator.clipboard.writeText(link);
+      announce("The link is copied.");
+    } catch {
+      announce("The browser does not let this page copy; the address bar has the link.");
+    }
+  }
+
+  /** @param {string} key */
+  #sortBy(key) {
+    this.#state.descending = this.#state.sort === key && !this.#state.descending;
+    this.#state.sort = key;
+    this.#remember();
+    this.#showTable();
+  }
+
+  /** @param {string[]} ids @param {boolean} on */
+  #tick(ids, on) {
+    for (const id of ids) {
+      if (on) this.#ticked.add(id);
+      else this.#ticked.delete(id);
+    }
+    this.#remember();
+    this.#showTable();
+    this.#showChosen();
+  }
+
+  /** @param {string} name of a field that a control has changed */
+  #changed(name) {
+    this.#remember();
+    if (name === "settings") this.#showSettings();
+    if (name === "cost" || name === "log") this.#showCost();
+    if (["x", "log", "logy", "smooth"].includes(name)) this.#showCurves();
+  }
+
+  #showTable() {
+    const { sort, descending } = this.#state;
+    const { size } = this.#ticked;
+    this.#rows.show({
+      runs: this.#runs,
+      columns: columns(this.#reference, this.#runs),
+      reference: this.#reference,
+      sort,
+      descending,
+      ticked: this.#ticked,
+      numberOf: (run) => this.#numberOf(run),
+    });
+    tell("tokens-note", tokensNote(this.#runs));
+    const link = /** @type {HTMLAnchorElement} */ (byId("prompt-them"));
+    link.href = `/?runs=${this.#state.runs.slice(0, MOST_PROMPTED).join(",")}`;
+    const which = size <= MOST_PROMPTED ? "the ticked runs" : `the first ${MOST_PROMPTED} runs`;
+    link.textContent = `Prompt ${which} side by side`;
+    link.hidden = size === 0;
+  }
+
+  /** All that shows the ticked runs. */
+  #showChosen() {
+    this.#showFigures();
+    this.#showSettings();
+  }
+
+  #showFigures() {
+    this.#showCurves();
+    this.#showCost();
+  }
+
+  async #showCurves() {
+    const turn = ++this.#drawing;
+    const { x, log, logy, smooth } = this.#state;
+    const chosen = this.#chosen;
+    byId("none-ticked").hidden = chosen.length > 0;
+    tell("curves-note", tokensNote(chosen));
+    const asked = await Promise.allSettled(chosen.map(({ id }) => this.#histories.get(id)));
+    if (turn !== this.#drawing) return;
+    const curves = asked.flatMap((answer, i) =>
+      answer.status === "fulfilled"
+        ? [{ run: answer.value, number: this.#numberOf(chosen[i]) }]
+        : [],
     );
-    await drawCurves(byId("curves"), curves, { byTime: state.time, logX: state.log });
-    alert.hidden = true;
-  } catch (error) {
-    alert.textContent = /** @type {Error} */ (error).message;
-    alert.hidden = false;
+    const failed = asked.find((answer) => answer.status === "rejected");
+    try {
+      await drawCurves(byId("curves"), curves, { x, logX: log, logY: logy, smoothing: smooth });
+      tell("curves-alert", failed ? failed.reason.message : "");
+    } catch (error) {
+      tell("curves-alert", /** @type {Error} */ (error).message);
+    }
+  }
+
+  async #showCost() {
+    const reference = this.#reference;
+    const chosen = this.#runs.filter(
+      (run) => this.#state.cost || run === reference || this.#ticked.has(run.id),
+    );
+    const all = outcomes(chosen, reference);
+    const numberOf = (/** @type {Run} */ run) => this.#numberOf(run);
+    showOutcomes(byId("outcomes"), all, reference, numberOf);
+    tell("device-warning", deviceWarning(chosen));
+    try {
+      await drawCost(byId("cost"), all, reference, { logX: this.#state.log, numberOf });
+      tell("cost-alert", "");
+    } catch (error) {
+      tell("cost-alert", /** @type {Error} */ (error).message);
+    }
+  }
+
+  #showSettings() {
+    const all = this.#state.settings;
+    showSettings(byId("settings"), this.#chosen, this.#reference, { all });
+  }
+
+  /** A run that is still training goes on while the page is open. */
+  #schedule() {
+    clearTimeout(this.#timer);
+    if (document.hidden || !this.#runs.some(({ training }) => training)) return;
+    this.#timer = setTimeout(() => this.#refresh(), REFRESH_MS);
+  }
+
+  async #refresh() {
+    if (this.#refreshing || document.hidden) return;
+    this.#refreshing = true;
+    try {
+      this.#take(await listRuns());
+      tell("refresh-alert", "");
+    } catch (error) {
+      tell("refresh-alert", `The runs may have changed. ${/** @type {Error} */ (error).message}`);
+    }
+    this.#refreshing = false;
+    this.#schedule();
+  }
+
+  /** @param {import("./api.js").RunList} list the newest */
+  #take(list) {
+    const before = new Map(this.#runs.map((run) => [run.id, JSON.stringify(run)]));
+    const changed = list.runs.filter((run) => before.get(run.id) !== JSON.stringify(run));
+    const grown = new Set(changed.map(({ id }) => id));
+    const gone = this.#runs.filter(({ id }) => !list.runs.some((run) => run.id === id));
+    this.#list = list;
+    showWhatThereIs(list);
+    if (!list.runs.length || (!changed.length && !gone.length)) return;
+    for (const { id } of [...changed, ...gone]) this.#histories.forget(id);
+    this.#showTable();
+    this.#showFigures();
+    this.#samples.refresh(list.runs, grown);
+    if (gone.length || changed.some(({ id }) => !before.has(id))) this.#showSettings();
   }
 }
 
-/** @param {string} id @param {"time" | "log"} name */
-function bind(id, name) {
-  const box = /** @type {HTMLInputElement} */ (byId(id));
-  box.checked = state[name];
-  box.addEventListener("change", () => {
-    state[name] = box.checked;
-    remember();
-    showCurves();
-  });
+/** @param {string} id @param {string} words empty: nothing is said */
+function tell(id, words) {
+  const element = byId(id);
+  element.textContent = words;
+  element.hidden = words === "";
 }
 
-function showBroken() {
+/** @param {import("./api.js").RunList} list */
+function showWhatThereIs({ runs, broken }) {
+  byId("no-runs").hidden = runs.length > 0;
+  byId("with-runs").hidden = runs.length === 0;
   byId("broken").hidden = broken.length === 0;
   byId("broken-list").replaceChildren(
     ...broken.map(({ id, reason }) => {
@@ -207,33 +263,5 @@ function showBroken() {
   );
 }
 
-function start() {
-  remember();
-  drawTable();
-  bind("by-time", "time");
-  bind("log-x", "log");
-  showCurves();
-  document.addEventListener("themechange", showCurves);
-  byId("copy-link").addEventListener("click", async () => {
-    await navigator.clipboard.writeText(location.href);
-    announce("The link is copied.");
-  });
-  const best =
-    sorted(
-      runs.filter((run) => run.attention),
-      COLUMNS[6],
-      false,
-    )[0] ?? runs[0];
-  for (const [side, which] of /** @type {const} */ ([
-    ["left", "first"],
-    ["right", "last"],
-  ])) {
-    const element = /** @type {HTMLElement} */ (document.querySelector(`[data-sample=${side}]`));
-    new SampleView(element, runs, history).show(best.id, which);
-  }
-}
-
-showBroken();
-byId("no-runs").hidden = runs.length > 0;
-byId("with-runs").hidden = runs.length === 0;
-if (runs.length) start();
+showWhatThereIs(pageData());
+if (pageData().runs.length) new RunsPage().start();

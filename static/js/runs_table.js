@@ -1,60 +1,66 @@
 // The table of runs: what was changed, what it cost, what it brought.
 import { differences } from "./differences.js";
-import { grouped } from "./format.js";
+import { duration, grouped } from "./format.js";
+import { bitsPerCharacter, lossChange, tokenizersDiffer } from "./losses.js";
 
 /** @typedef {import("./api.js").Run} Run */
-/** @typedef {{ name: string, title?: string, value: (run: Run) => number | string | null, text?: (run: Run) => string }} Column */
+/** @typedef {{ key: string, name: string, title?: string, value: (run: Run) => number | string | null, text?: (run: Run) => string }} Column */
 
 /**
- * @param {Run | undefined} baseline
- * @returns {Column[]}
+ * @param {Run} reference what the others are compared with
+ * @param {readonly Run[]} runs
+ * @returns {Column[]} the first two are the run's name and what was changed
  */
-export function columns(baseline) {
-  const against = (/** @type {Run} */ run) =>
-    baseline?.val_loss && run.val_loss !== null ? run.val_loss / baseline.val_loss - 1 : null;
-  return [
-    { name: "Run", value: (run) => run.title },
-    { name: "Changed", value: (run) => changes(run, baseline).length },
-    { name: "Parameters", value: (run) => run.params, text: (run) => grouped(run.params) },
-    { name: "Steps", value: (run) => iterations(run), text: (run) => grouped(iterations(run)) },
+export function columns(reference, runs) {
+  const change = column(
+    "change",
+    "To baseline",
+    (run) => lossChange(run, reference),
+    signedPercent,
+    "Validation loss per character against the baseline's, on the same text",
+  );
+  const usual = [
+    { key: "run", name: "Run", value: (/** @type {Run} */ run) => run.title },
     {
-      name: "Time",
-      title: "Wall time",
-      value: (run) => run.wall_time_s,
-      text: (run) => minutes(run.wall_time_s),
+      key: "changed",
+      name: "Changed",
+      value: (/** @type {Run} */ run) => changes(run, reference).length,
     },
-    { name: "Training loss", value: (run) => run.train_loss, text: (run) => loss(run.train_loss) },
-    { name: "Validation loss", value: (run) => run.val_loss, text: (run) => loss(run.val_loss) },
-    {
-      name: "To baseline",
-      title: "Validation loss against the baseline's",
-      value: against,
-      text: (run) => (run === baseline ? "" : signedPercent(against(run))),
-    },
-    {
-      name: "Sampled",
-      title: "Validation loss over random batches, as the exercise estimates it",
-      value: (run) => run.estimate?.val_loss ?? null,
-      text: (run) => loss(run.estimate?.val_loss ?? null),
-    },
+    column("params", "Parameters", (run) => run.params, grouped),
+    column("steps", "Steps", (run) => Number(run.config.train?.max_iters ?? 0), grouped),
+    column("time", "Time", (run) => run.wall_time_s, duration, "Wall time"),
+    column("train_loss", "Training loss", (run) => run.train_loss, loss),
+    column("val_loss", "Validation loss", (run) => run.val_loss, loss),
+    { ...change, text: (/** @type {Run} */ run) => (run === reference ? "" : change.text(run)) },
+    column(
+      "estimate",
+      "Sampled",
+      (run) => run.estimate?.val_loss ?? null,
+      loss,
+      "Validation loss over random batches, as the exercise estimates it",
+    ),
   ];
+  if (!tokenizersDiffer(runs)) return usual;
+  const title = "Validation loss in a unit that all tokenizers share";
+  return [...usual, column("bits", "Bits per character", bitsPerCharacter, loss, title)];
 }
 
 /**
  * @param {Run} run
- * @param {Run | undefined} baseline
+ * @param {Run} reference
  */
-export function changes(run, baseline) {
-  return baseline && run !== baseline ? differences(run, baseline) : [];
+export function changes(run, reference) {
+  return run === reference ? [] : differences(run, reference);
 }
 
 /**
- * @param {Run[]} runs
- * @param {Column} column
+ * @param {readonly Run[]} runs
+ * @param {Column | undefined} column undefined: as they are
  * @param {boolean} descending
  * @returns {Run[]} sorted, those without a value last
  */
 export function sorted(runs, column, descending) {
+  if (!column) return [...runs];
   return [...runs].sort((a, b) => {
     const [x, y] = [column.value(a), column.value(b)];
     if (x === null || y === null) return Number(x === null) - Number(y === null);
@@ -63,25 +69,28 @@ export function sorted(runs, column, descending) {
   });
 }
 
-/** @param {Run} run */
-function iterations(run) {
-  return Number(run.config.train?.max_iters ?? 0);
+/**
+ * @param {string} key
+ * @param {string} name
+ * @param {(run: Run) => number | null} value
+ * @param {(value: number) => string} format
+ * @param {string} [title]
+ * @returns {Column & { text: (run: Run) => string }} of numbers, empty where there is none
+ */
+function column(key, name, value, format, title) {
+  const text = (/** @type {Run} */ run) => {
+    const number = value(run);
+    return number === null ? "" : format(number);
+  };
+  return { key, name, title, value, text };
 }
 
-/** @param {number | null} value */
+/** @param {number} value */
 function loss(value) {
-  return value === null ? "" : value.toFixed(4);
+  return value.toFixed(4);
 }
 
-/** @param {number | null} seconds */
-function minutes(seconds) {
-  if (seconds === null) return "";
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-}
-
-/** @param {number | null} share */
+/** @param {number} share */
 function signedPercent(share) {
-  if (share === null) return "";
   return `${share > 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(1)} %`;
 }

@@ -95,6 +95,17 @@ export function flag(initial) {
 }
 
 /**
+ * One of a few words.
+ * @template {string} W
+ * @param {W} initial
+ * @param {readonly W[]} words
+ * @returns {Field<W>}
+ */
+export function choice(initial, words) {
+  return { initial, parse: (raw) => words.find((word) => word === raw), format: String };
+}
+
+/**
  * @template {Fields} F
  * @param {F} fields
  * @param {string} [search] an address's part from "?" on
