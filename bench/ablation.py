@@ -18,11 +18,12 @@ from tempfile import TemporaryDirectory
 import torch
 from results import put
 
-from model.config import RunConfig
+from model.config import RunPlan
 from model.corpus import tiny_shakespeare
 from model.presets import PRESETS
 from model.run_folder import RunFolder
-from model.training import run_config, train
+from model.starting import prepare
+from model.training import train
 
 RECIPE = "the whole recipe"
 
@@ -78,23 +79,23 @@ def main() -> None:
 def trained(name: str, max_iters: int) -> tuple[int, float]:
     """Parameters, and the final loss over the whole validation split."""
     torch.set_num_threads(1)
-    run = variant(name, max_iters)
+    plan, corpus, cpu = variant(name, max_iters), tiny_shakespeare(), torch.device("cpu")
     with TemporaryDirectory() as root:
-        folder = RunFolder(Path(root) / run.id)
-        train(folder, run, tiny_shakespeare(), device="cpu")
+        folder = RunFolder(Path(root) / plan.id)
+        start = prepare(folder, plan, corpus, cpu)
+        train(folder, start.run, corpus, start.tokenizer, cpu)
         print(f"{name}: {folder.read_metrics()[-1].val_loss:.4f}", flush=True)
-        return run.params, folder.read_metrics()[-1].val_loss
+        return start.run.params, folder.read_metrics()[-1].val_loss
 
 
-def variant(name: str, max_iters: int) -> RunConfig:
-    """The modern preset's run with an ingredient taken out, noted at its end alone."""
+def variant(name: str, max_iters: int) -> RunPlan:
+    """The modern preset with an ingredient taken out, noted at its end alone."""
     preset = PRESETS["modern"]
     change = WITHOUT[name]
     model = preset.model.model_copy(update=change.get("model", {}))
     quiet = {"max_iters": max_iters, "eval_interval": max_iters, "eval_iters": 0, "snapshots": 0}
     config = preset.train.model_copy(update=quiet | change.get("train", {}))
-    base = type(preset)(preset.id, preset.title, model, config)
-    return run_config(base, tiny_shakespeare())
+    return preset.model_copy(update={"model": model, "train": config})
 
 
 def table(names: list[str], runs: list[tuple[int, float]]) -> str:

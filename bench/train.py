@@ -22,15 +22,19 @@ from tempfile import TemporaryDirectory
 import exercise
 import torch
 
-from model.config import RunConfig
+from model.config import RunPlan
 from model.corpus import Corpus, load_corpus
+from model.distributed import World
 from model.evaluation import TOKENS_AT_ONCE
+from model.gradients import Gradients
 from model.optim import build_optimizers
 from model.presets import PRESETS
-from model.recording import TRAIN_TOKENS, Recorder
+from model.recording import TRAIN_TOKENS, Note, Recorder
 from model.run_folder import RunFolder
-from model.training import Trainer, half_the_threads, run_config
+from model.starting import prepare
+from model.training import Trainer, half_the_threads
 
+CPU = torch.device("cpu")
 STEPS, STEPS_PER_ROUND = exercise.MAX_ITERS, exercise.EVAL_INTERVAL
 EVALUATIONS = STEPS // STEPS_PER_ROUND + 1
 
@@ -42,8 +46,10 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def new_trainer(corpus: Corpus, root: Path) -> Trainer:
-    run = run_config(PRESETS["baseline"], corpus)
-    return Trainer(RunFolder(root / run.id), run, corpus, "cpu")
+    folder = RunFolder(root / "baseline")
+    folder.create()
+    start = prepare(folder, PRESETS["baseline"], corpus, CPU)
+    return Trainer(folder, start.run, corpus, start.tokenizer, CPU)
 
 
 def full(corpus: Corpus, root: Path) -> tuple[float, float]:
@@ -57,7 +63,8 @@ def full(corpus: Corpus, root: Path) -> tuple[float, float]:
 def share(corpus: Corpus, root: Path, rounds: int) -> tuple[float, float]:
     """The same, scaled up from `rounds` rounds of some steps and one evaluation each."""
     script, ours = exercise.Exercise(corpus.text), new_trainer(corpus, root)
-    optimizers, batches = build_optimizers(ours.model, ours.config), ours.batches()
+    optimizers = build_optimizers(ours.model, ours.config)
+    gradients = Gradients(ours.model, ours.config, CPU, World())
 
     def script_round() -> None:
         script.estimate_loss()
@@ -65,9 +72,9 @@ def share(corpus: Corpus, root: Path, rounds: int) -> tuple[float, float]:
             script.step()
 
     def our_round(recorder: Recorder) -> None:
-        recorder.record(1, ours.model, evaluate=True)
+        recorder.record(Note(1, evaluate=True), ours.model)
         for step in range(STEPS_PER_ROUND):
-            ours.step(step, *next(batches), optimizers)
+            ours.step(step, *ours.batch(), optimizers, gradients)
         recorder.wait()
 
     our_times, script_times = [], []
@@ -80,9 +87,10 @@ def share(corpus: Corpus, root: Path, rounds: int) -> tuple[float, float]:
     our_round_s, script_round_s = (statistics.median(t[1:]) for t in (our_times, script_times))
     script_last_s = seconds(script.estimate_loss)
     with half_the_threads() as threads, ours.recorder(threads) as recorder:
-        recorder.record(STEPS, ours.model, evaluate=True)  # with a sample and the estimate
+        last = Note(STEPS, evaluate=True, sample=True, estimate=True)
+        recorder.record(last, ours.model)
         our_last_s = seconds(recorder.wait)
-        recorder.record(1, ours.model, snapshot=True)
+        recorder.record(Note(1, snapshot=True, sample=True), ours.model)
         snapshot_s = seconds(recorder.wait)
     scale = STEPS / STEPS_PER_ROUND
     return (
@@ -98,7 +106,7 @@ def products(corpus: Corpus) -> float:
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run = run_config(PRESETS["baseline"], corpus)
+    run = PRESETS["baseline"]
     batch = run.train.batch_size * run.model.block_size
     evaluated = len(corpus.split()[1]) + TRAIN_TOKENS
     step, chunk = products_of(run, batch, passes=3), products_of(run, TOKENS_AT_ONCE, passes=1)
@@ -106,7 +114,7 @@ def products(corpus: Corpus) -> float:
     return (step * STEPS + chunk * evaluated / TOKENS_AT_ONCE * EVALUATIONS) / threads
 
 
-def products_of(run: RunConfig, tokens: int, passes: int) -> float:
+def products_of(run: RunPlan, tokens: int, passes: int) -> float:
     """Seconds on this thread; backwards each product has two more of its size."""
     C, V = run.model.n_embd, run.model.vocab_size
     layer = [(C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)]

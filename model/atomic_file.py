@@ -8,9 +8,9 @@ from pathlib import Path
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` so that `path` holds all of it or what it held before, even after a crash.
 
-    Raises OSError and leaves nothing behind when it cannot, as on a full disk.
+    Raises OSError and leaves nothing behind when it cannot, as on a full disk or where the folder
+    is gone: it is never made anew.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -20,10 +20,18 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.chmod(beside, 0o644)
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        remove_if_there(beside)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove_if_there(path: str | Path) -> None:
+    """Unlike Path.unlink, says nothing of a folder that is gone either."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return

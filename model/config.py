@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 RUN_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 RunId = Annotated[str, Field(pattern=RUN_ID_PATTERN)]
+TokenizerKind = Literal["character", "byte", "bpe"]
+
+
+def fields_disagree(field: str, message: str) -> PydanticCustomError:
+    """For a value that only the others show to be wrong; names the field to change."""
+    return PydanticCustomError("fields_disagree", "{message}", {"field": field, "message": message})
 
 
 class _Config(BaseModel):
@@ -22,7 +29,12 @@ class GPTConfig(_Config):
     """A decoder-only transformer. Every option beyond the exercise's architecture is off."""
 
     kind: Literal["gpt"] = "gpt"
-    vocab_size: int = Field(65, ge=2, le=1_000_000, description="Number of different tokens.")
+    vocab_size: int = Field(
+        65,
+        ge=2,
+        le=1_000_000,
+        description="Number of different tokens. The text decides it, but for byte pairs (bpe).",
+    )
     block_size: int = Field(
         32, ge=1, le=8192, description="Context length: how many tokens the model sees at once."
     )
@@ -73,11 +85,13 @@ class GPTConfig(_Config):
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
         if self.n_embd % self.n_head:
-            raise ValueError(f"n_embd ({self.n_embd}) must be divisible by n_head ({self.n_head})")
+            message = f"{self.n_embd} is not divisible by n_head ({self.n_head})"
+            raise fields_disagree("n_embd", message)
         if self.position == "rotary" and (self.n_embd // self.n_head) % 2:
-            raise ValueError("rotary positions need an even head size: n_embd / n_head is odd")
+            message = "rotary needs an even head size, and n_embd / n_head is odd; use learned"
+            raise fields_disagree("position", message)
         if self.tie_weights and self.head_bias:
-            raise ValueError("head_bias must be false when tie_weights is true")
+            raise fields_disagree("head_bias", "must be false when tie_weights is true")
         return self
 
 
@@ -109,6 +123,12 @@ class TrainConfig(_Config):
     window: int | None = Field(
         None, ge=1, le=8192, description="Tokens per window; the model's block_size when null."
     )
+    grad_accum: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Parts that a step's batch is worked out in: less memory, the same result.",
+    )
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw", description="AdamW for all, or Muon for the matrices inside the blocks."
     )
@@ -138,7 +158,31 @@ class TrainConfig(_Config):
     snapshots: int = Field(
         10, ge=0, le=1000, description="Snapshots on the way, about even in log steps."
     )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Stop after this many evaluations without a new lowest validation loss.",
+    )
+    weights: Literal["last", "best"] = Field(
+        "last",
+        description="Which weights the finished run has; with best, the last ones are a snapshot.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Numbers of the matrix products; the weights stay in float32."
+    )
+    compile: bool = Field(
+        False, description="Compile the network first: a minute or less, then faster steps."
+    )
     seed: int = Field(1337, ge=0, lt=2**63, description="Seed of the weights and the batches.")
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> Self:
+        if self.batch_size % self.grad_accum:
+            message = f"batch_size ({self.batch_size}) is not divisible by {self.grad_accum}"
+            raise fields_disagree("grad_accum", message)
+        if self.warmup_iters >= self.max_iters > 1:
+            raise fields_disagree("warmup_iters", f"must be below max_iters ({self.max_iters})")
+        return self
 
 
 class CorpusInfo(_Config):
@@ -152,19 +196,40 @@ class CorpusInfo(_Config):
     )
 
 
-class RunConfig(_Config):
-    """All that a run folder's `config.json` says."""
+class InitFrom(_Config):
+    """Another run's weights to start from."""
 
-    format: Literal[1] = 1
+    run: RunId
+    step: int | None = Field(None, ge=0, description="Of this snapshot; the final ones when null.")
+
+
+class RunPlan(_Config):
+    """A run to be made, with all of it that does not depend on the text."""
+
     id: RunId
     title: str = Field(max_length=200)
     model: ModelConfig
     train: TrainConfig
-    tokenizer: Literal["character"] = "character"
+    tokenizer: TokenizerKind = "character"
+    hypothesis: str = Field("", max_length=10_000)
+    init_from: InitFrom | None = Field(
+        None, description="The run whose weights it starts from; random ones when null."
+    )
+
+
+class RunConfig(RunPlan):
+    """All that a run folder's `config.json` says."""
+
+    format: Literal[1] = 1
     corpus: CorpusInfo
     params: int = Field(ge=0, description="Trained numbers; for an n-gram model, stored counts.")
-    hypothesis: str = Field("", max_length=10_000)
+    tokens_per_character: float = Field(
+        1.0,
+        gt=0,
+        description="In the validation split; a loss per token times it is per character.",
+    )
     outcome: str = Field("", max_length=10_000)
+    device: str | None = Field(None, description="What it was trained on.")
     software: dict[str, str] = Field(default_factory=dict, description="Versions it was made with.")
     git_commit: str | None = None
     created: datetime = Field(default_factory=lambda: datetime.now(UTC))

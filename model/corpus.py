@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.config import CorpusInfo
 from model.shakespeare import PlaysUnavailable, tiny_shakespeare_text
+from model.text_statistics import TextStatistics, describe
 
 TINY_SHAKESPEARE = "tinyshakespeare"
 TINY_SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -47,7 +48,7 @@ class Corpus:
 
     def split(self) -> tuple[str, str]:
         """The first 90 % of the characters to train on, the rest to validate with."""
-        end = int(TRAIN_SHARE * len(self.text))
+        end = _split_place(len(self.text))
         return self.text[:end], self.text[end:]
 
 
@@ -89,25 +90,38 @@ def text_file(path: str | Path) -> Corpus:
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start} ({error.reason}); save it as UTF-8"
-        ) from error
+        raise not_utf8(str(path), error) from error
     corpus = Corpus(path.name, text.removeprefix(BYTE_ORDER_MARK))
-    _require_learnable(corpus)
+    require_learnable(corpus.name, describe(corpus.text))
     return replace(corpus, name=TINY_SHAKESPEARE) if corpus.canonical else corpus
 
 
-def _require_learnable(corpus: Corpus) -> None:
-    if not corpus.text:
-        raise CorpusError(f"{corpus.name} is empty")
-    if min(map(len, corpus.split())) < SHORTEST_SPLIT:
+def require_learnable(name: str, text: TextStatistics) -> None:
+    """Raises `CorpusError` for a text that is too little to learn from."""
+    if not text.characters:
+        raise CorpusError(f"{name} is empty")
+    place = _split_place(text.characters)
+    if min(place, text.characters - place) < SHORTEST_SPLIT:
         raise CorpusError(
-            f"{corpus.name} is too short to split: it has {len(corpus.text)} characters, "
+            f"{name} is too short to split: it has {text.characters} characters, "
             f"of which the last tenth, for validation, must be at least {SHORTEST_SPLIT}"
         )
-    if len(set(corpus.text)) == 1:
-        raise CorpusError(f"{corpus.name} holds one character only, {corpus.text[0]!r}")
+    if text.distinct == 1:
+        ((character, _),) = text.most_frequent()
+        raise CorpusError(f"{name} holds one character only, {character!r}")
+
+
+def not_utf8(name: str, error: UnicodeDecodeError, offset: int = 0) -> CorpusError:
+    """Says which byte it is; `offset` is where in the text the bytes of `error` begin."""
+    return CorpusError(
+        f"{name} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
+        f"{offset + error.start} ({error.reason}); save it as UTF-8"
+    )
+
+
+def _split_place(characters: int) -> int:
+    """How many of them are there to train on."""
+    return int(TRAIN_SHARE * characters)
 
 
 def _difference(corpus: Corpus) -> str:

@@ -45,8 +45,12 @@ def even_loss(model: LanguageModel, ids: Tensor, window: int, tokens: int) -> fl
 
 def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int) -> float:
     """Mean loss over the windows of `ids` that begin at `starts` (N,)."""
-    places = starts[:, None] + torch.arange(window, device=ids.device)
-    return float(_summed_loss(model, ids[places], ids[places + 1])) / places.numel()
+    offsets = torch.arange(window, device=ids.device)
+    total = torch.zeros((), dtype=torch.float64, device=ids.device)
+    for some in starts.split(max(1, TOKENS_AT_ONCE // window)):
+        places = some[:, None] + offsets
+        total += _summed_loss(model, ids[places], ids[places + 1])
+    return float(total) / (len(starts) * window)
 
 
 def _summed_loss(model: LanguageModel, x: Tensor, y: Tensor) -> Tensor:

@@ -1,20 +1,6 @@
 """The named runs: the tuning exercise's, the two simplest language models, and a modern recipe."""
 
-from dataclasses import dataclass
-
-from model.config import BigramConfig, GPTConfig, NGramConfig, TrainConfig
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Everything about a run but its corpus; the models are sized for 65 characters."""
-
-    id: str
-    title: str
-    model: GPTConfig | BigramConfig | NGramConfig
-    train: TrainConfig
-    hypothesis: str = ""
-
+from model.config import BigramConfig, GPTConfig, ModelConfig, NGramConfig, RunPlan, TrainConfig
 
 _MODERN_GPT = GPTConfig(
     block_size=64,
@@ -30,44 +16,51 @@ _MODERN_GPT = GPTConfig(
     zero_init=True,
 )
 
+
+def _preset(
+    id: str, title: str, model: ModelConfig, train: TrainConfig, hypothesis: str = ""
+) -> RunPlan:
+    return RunPlan(id=id, title=title, model=model, train=train, hypothesis=hypothesis)
+
+
 _ALL = (
-    Preset(
+    _preset(
         "bigram",
         "Bigram",
         BigramConfig(),
         TrainConfig(window=32, learning_rate=1e-2),
         "Knowing only the current character, it can learn which letters follow which, not words.",
     ),
-    Preset(
+    _preset(
         "ngram",
         "5-gram counts",
         NGramConfig(order=5),
         TrainConfig(max_iters=1, window=32),
         "Counting sequences of five characters gives most short words; it cannot generalise.",
     ),
-    Preset("baseline", "Baseline", GPTConfig(), TrainConfig()),
-    Preset(
+    _preset("baseline", "Baseline", GPTConfig(), TrainConfig()),
+    _preset(
         "case-1",
         "Twice the iterations",
         GPTConfig(),
         TrainConfig(max_iters=10_000),
         "More chances to learn; at the risk of overfitting, and for twice the time.",
     ),
-    Preset(
+    _preset(
         "case-2",
         "Twice the context",
         GPTConfig(block_size=64),
         TrainConfig(),
         "A longer context shows longer dependencies; it costs more memory and compute.",
     ),
-    Preset(
+    _preset(
         "case-3",
         "Twice the heads",
         GPTConfig(n_head=8),
         TrainConfig(),
         "More heads give more varied representations; they may overfit.",
     ),
-    Preset(
+    _preset(
         "modern",
         "Modern recipe",
         _MODERN_GPT,
@@ -82,6 +75,39 @@ _ALL = (
         "Rotary positions, normalised queries and keys, ReLU² and Muon with a decaying learning "
         "rate get more out of the same parameters and the same number of training tokens.",
     ),
+    _preset(
+        "baby",
+        "Baby GPT",
+        GPTConfig(
+            block_size=256,
+            n_layer=6,
+            n_head=6,
+            n_embd=384,
+            dropout=0.2,
+            activation="gelu",
+            bias=False,
+            head_bias=False,
+            tie_weights=True,
+            init="gpt2",
+        ),
+        TrainConfig(
+            batch_size=64,
+            learning_rate=1e-3,
+            beta2=0.99,
+            weight_decay=0.1,
+            grad_clip=1.0,
+            schedule="cosine",
+            warmup_iters=100,
+            final_lr_ratio=0.1,
+            eval_interval=250,
+            weights="best",
+            precision="bfloat16",
+            compile=True,
+        ),
+        "Fifty times the parameters and eight times the context learn whole words and names; "
+        "without dropout it would learn the text by heart.",
+    ),
 )
 
+# The models are sized for 65 characters; a text with more or fewer changes that.
 PRESETS = {preset.id: preset for preset in _ALL}

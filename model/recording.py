@@ -1,4 +1,4 @@
-"""What is noted of a run while it trains: losses, samples, snapshots.
+"""What is noted of a run while it trains: losses, samples, snapshots, and the state to go on from.
 
 The recorder looks at a copy of the weights in a thread of its own, so that training goes on
 meanwhile; it takes one set of weights at a time, and the next has to wait for it.
@@ -6,9 +6,11 @@ meanwhile; it takes one set of weights at a time, and the next has to wait for i
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +22,13 @@ from model.decoding import generate
 from model.evaluation import even_loss, sampled_loss, whole_loss
 from model.language_model import LanguageModel
 from model.optim import learning_rate_factor
-from model.run_folder import Estimate, Metric, RunFolder, Sample
+from model.run_folder import Estimate, Metric, RunFolder, Sample, weights_bytes
 from model.sampling import Sampling
-from model.tokenizer import CharTokenizer
+from model.tokenizer import Tokenizer
+from model.train_state import TrainState
 
 SAMPLE_PROMPT = "\n"
-SAMPLE_CHARACTERS = 500
+SAMPLE_TOKENS = 500
 SAMPLE_SEED = 1337
 
 # Of the training split, which is there to compare with the validation split, a part is enough.
@@ -34,34 +37,54 @@ TRAIN_TOKENS = 32_768
 log = logging.getLogger(__name__)
 
 
+class Diverged(ArithmeticError):
+    """The weights are of no use any more; those of the last snapshot still are."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What to note of a step."""
+
+    step: int
+    snapshot: bool = False
+    evaluate: bool = False
+    sample: bool = False
+    estimate: bool = False  # the exercise's own, of the losses
+    state: TrainState | None = None
+
+
 class Recorder:
-    """Writes `metrics.jsonl`, `samples.jsonl`, the snapshots and `config.json` of one run."""
+    """Writes `metrics.jsonl`, `samples.jsonl`, the snapshots, the state and `config.json`."""
 
     def __init__(
         self,
         folder: RunFolder,
         run: RunConfig,
-        tokenizer: CharTokenizer,
+        tokenizer: Tokenizer,
         splits: tuple[Tensor, Tensor],
         model: LanguageModel,
         window: int,
         threads: int,
-        on_progress: Callable[[Metric], None] | None = None,
+        on_metric: Callable[[Metric], None] | None = None,
+        elapsed_s: float = 0.0,
     ) -> None:
-        """`splits` are the ids (N,) to train on and to validate on; `window` is in tokens."""
+        """`splits` are the ids (N,) to train on and to validate on; `window` is in tokens.
+
+        Goes on from what the folder already holds of this run; `elapsed_s` is the time it took.
+        """
         self._folder, self._run, self._config = folder, run, run.train
         self._tokenizer = tokenizer
         self._train_ids, self._val_ids = splits
         self._model = copy.deepcopy(model).eval()
         self._window = window
-        self._on_progress = on_progress
-        self._metrics: list[Metric] = []
-        self._samples: list[Sample] = []
+        self._on_metric = on_metric
+        self._metrics = folder.read_metrics()
+        self._samples = folder.read_samples()
         self._thread = ThreadPoolExecutor(
             1, "recorder", initializer=torch.set_num_threads, initargs=(threads,)
         )
         self._pending: Future[None] | None = None
-        self._started = time.perf_counter()
+        self._started = time.perf_counter() - elapsed_s
 
     def __enter__(self) -> Self:
         return self
@@ -74,55 +97,79 @@ class Recorder:
     ) -> None:
         self._thread.shutdown()
 
-    def record(
-        self, step: int, model: LanguageModel, *, snapshot: bool = False, evaluate: bool = False
-    ) -> None:
-        """Note what `model` is worth at `step`, and keep its weights where `snapshot` asks.
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, those before a pause among them."""
+        return time.perf_counter() - self._started
+
+    def record(self, note: Note, model: LanguageModel) -> None:
+        """Note what `model` is worth now.
 
         Returns as soon as the weights are copied. Raises what went wrong in the recording before.
         """
         self.wait()
         self._model.load_weights(model.state_dict())
-        elapsed = time.perf_counter() - self._started
-        self._pending = self._thread.submit(self._note, step, elapsed, snapshot, evaluate)
+        self._pending = self._thread.submit(self._write, note, self.elapsed_s)
 
     def wait(self) -> None:
         """Return when all is written; raises what went wrong in it."""
         if self._pending:
             self._pending.result()
 
-    def _note(self, step: int, elapsed: float, snapshot: bool, evaluate: bool) -> None:
-        last = step == self._config.max_iters
-        if snapshot or last:
-            self._sample(step)
-        if snapshot:
-            self._folder.write_snapshot(step, self._model)
-            if step == 0:
-                self._folder.write_config(self._run)
-        if evaluate:
-            self._evaluate(step, elapsed, estimate=last)
+    def best_step(self) -> int | None:
+        """The step with the lowest validation loss of those evaluated so far."""
+        best = min(self._metrics, key=lambda metric: metric.val_loss, default=None)
+        return None if best is None else best.step
 
-    def _evaluate(self, step: int, elapsed: float, *, estimate: bool) -> None:
+    def has_stalled(self) -> bool:
+        """Whether `patience` evaluations have gone by since the best; call it after `wait`."""
+        best = self.best_step()
+        if self._config.patience is None or best is None:
+            return False
+        return sum(metric.step > best for metric in self._metrics) >= self._config.patience
+
+    def _write(self, note: Note, elapsed_s: float) -> None:
+        """The state comes last: whatever goes on from it finds all that was before it."""
+        if note.snapshot:
+            self._folder.write_snapshot(note.step, self._model)
+            if not self._folder.is_run():
+                self._folder.write_config(self._run)
+        if note.evaluate:
+            self._evaluate(note, elapsed_s)
+        if note.sample:
+            self._sample(note.step)
+        if note.state:
+            self._folder.state.write(note.state)
+            self._folder.state.keep_best(self.best_step())
+
+    def _evaluate(self, note: Note, elapsed_s: float) -> None:
         """Loss over the whole validation split, and over a part of the training split.
 
         With `estimate`, the tuning exercise's own estimate over random batches besides.
         """
+        step = note.step
         tokens = step * self._config.batch_size * self._window
         factor = learning_rate_factor(self._config, min(step, self._config.max_iters - 1))
+        train_loss = even_loss(self._model, self._train_ids, self._window, TRAIN_TOKENS)
+        val_loss = whole_loss(self._model, self._val_ids, self._window)
+        if not math.isfinite(train_loss + val_loss):
+            raise Diverged(f"the loss is no longer a number at step {step}: lower learning_rate")
         metric = Metric(
             step=step,
-            train_loss=even_loss(self._model, self._train_ids, self._window, TRAIN_TOKENS),
-            val_loss=whole_loss(self._model, self._val_ids, self._window),
+            train_loss=train_loss,
+            val_loss=val_loss,
             learning_rate=self._config.learning_rate * factor,
-            elapsed_s=round(elapsed, 3),
-            tokens_per_s=round(tokens / elapsed, 1) if tokens else 0.0,
-            estimate=self._estimate() if estimate else None,
+            elapsed_s=round(elapsed_s, 3),
+            tokens_per_s=round(tokens / elapsed_s, 1) if tokens else 0.0,
+            estimate=self._estimate() if note.estimate else None,
         )
         self._metrics.append(metric)
+        if self._config.weights == "best" and self.best_step() == step:
+            self._folder.state.write_best(step, weights_bytes(self._model))
         self._folder.write_metrics(self._metrics)
         log.info("step %d: train %.4f, val %.4f", step, metric.train_loss, metric.val_loss)
-        if self._on_progress:
-            self._on_progress(metric)
+        if self._on_metric:
+            self._on_metric(metric)
 
     def _estimate(self) -> Estimate | None:
         windows = self._config.eval_iters * self._config.batch_size
@@ -137,16 +184,22 @@ class Recorder:
 
     def _sample(self, step: int) -> None:
         """Write some text, always from the same prompt and seed."""
-        known = SAMPLE_PROMPT in self._tokenizer.vocabulary
-        prompt = SAMPLE_PROMPT if known else self._tokenizer.vocabulary[0]
-        text = sample_text(self._model, self._tokenizer, prompt)
+        prompt_ids = sample_prompt(self._tokenizer)
+        prompt = self._tokenizer.decode(prompt_ids)
+        text = sample_text(self._model, self._tokenizer, prompt_ids)
         self._samples.append(Sample(step=step, prompt=prompt, text=text, seed=SAMPLE_SEED))
         self._folder.write_samples(self._samples)
 
 
-def sample_text(model: LanguageModel, tokenizer: CharTokenizer, prompt: str) -> str:
-    """SAMPLE_CHARACTERS characters that go on from `prompt`, the same for the same weights."""
-    tokens = generate(
-        model, tokenizer.encode(prompt), SAMPLE_CHARACTERS, Sampling(seed=SAMPLE_SEED)
-    )
+def sample_prompt(tokenizer: Tokenizer) -> list[int]:
+    """A newline, or where the vocabulary has none its first token."""
+    try:
+        return tokenizer.encode(SAMPLE_PROMPT)
+    except ValueError:
+        return [0]
+
+
+def sample_text(model: LanguageModel, tokenizer: Tokenizer, prompt_ids: list[int]) -> str:
+    """SAMPLE_TOKENS tokens that go on from the prompt, the same for the same weights."""
+    tokens = generate(model, prompt_ids, SAMPLE_TOKENS, Sampling(seed=SAMPLE_SEED))
     return tokenizer.decode(token.id for token in tokens)

@@ -16,11 +16,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
-from model.atomic_file import write_atomically
+from model.atomic_file import remove_if_there, write_atomically
 from model.config import RUN_ID_PATTERN, RunConfig
 from model.families import build_model
 from model.language_model import LanguageModel
-from model.tokenizer import CharTokenizer
+from model.state_folder import StateFolder
+from model.tokenizer import Tokenizer, tokenizer_from
 
 SNAPSHOT_NAME = re.compile(r"step-(\d{6,})\.safetensors")
 
@@ -66,7 +67,7 @@ class Sample(_Line):
 
 
 class RunFolder:
-    """`path` is `<checkpoints>/<run id>`; it need not exist before something is written."""
+    """`path` is `<checkpoints>/<run id>`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,9 +76,27 @@ class RunFolder:
     def id(self) -> str:
         return self.path.name
 
+    @property
+    def state(self) -> StateFolder:
+        return StateFolder(self.path)
+
+    def create(self) -> None:
+        """Make the folder, which every write needs: one that was deleted stays deleted."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
     def is_run(self) -> bool:
         """Whether the folder counts as a run yet."""
         return (self.path / "config.json").is_file()
+
+    def is_finished(self) -> bool:
+        """Whether its training came to the end."""
+        return self.weights_path().is_file() and not self.state.path.exists()
+
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Changes whenever a file that is read here is replaced, added or removed."""
+        names = ("config.json", "tokenizer.json", "metrics.jsonl", "samples.jsonl", "snapshots")
+        paths = [*(self.path / name for name in names), self.weights_path()]
+        return tuple(_file_stamp(path) for path in paths)
 
     # Reading
 
@@ -93,10 +112,10 @@ class RunFolder:
             raise BrokenRun(f"{self.id}/config.json: id is {config.id!r}, not the folder's name")
         return config
 
-    def read_tokenizer(self) -> CharTokenizer:
+    def read_tokenizer(self) -> Tokenizer:
         try:
-            return CharTokenizer(json.loads(self._bytes("tokenizer.json"))["vocabulary"])
-        except (ValueError, KeyError, TypeError) as error:
+            return tokenizer_from(json.loads(self._bytes("tokenizer.json")))
+        except (ValueError, RecursionError) as error:
             raise BrokenRun(f"{self.id}/tokenizer.json: {error}") from None
 
     def read_metrics(self) -> list[Metric]:
@@ -147,9 +166,9 @@ class RunFolder:
         """Makes the folder a run; write what it needs first."""
         self._write("config.json", config.model_dump_json(indent=2) + "\n")
 
-    def write_tokenizer(self, tokenizer: CharTokenizer) -> None:
-        document = {"kind": tokenizer.kind, "vocabulary": tokenizer.vocabulary}
-        self._write("tokenizer.json", json.dumps(document, ensure_ascii=False) + "\n")
+    def write_tokenizer(self, tokenizer: Tokenizer) -> None:
+        document = json.dumps(tokenizer.document(), ensure_ascii=False)
+        self._write("tokenizer.json", document + "\n")
 
     def write_metrics(self, metrics: Iterable[Metric]) -> None:
         self._write("metrics.jsonl", _json_lines(metrics))
@@ -159,12 +178,28 @@ class RunFolder:
 
     def write_weights(self, model: LanguageModel) -> None:
         """The final weights, as they are."""
-        write_atomically(self.weights_path(), safetensors.torch.save(_tensors(model)))
+        self.write_weights_file(weights_bytes(model))
+
+    def write_weights_file(self, data: bytes) -> None:
+        """The same, as the bytes of a safetensors file."""
+        write_atomically(self.weights_path(), data)
 
     def write_snapshot(self, step: int, model: LanguageModel) -> None:
         """Weights on the way, in half precision: 1 part in 2,000 off, half the size."""
         halves = {k: t.half() if t.is_floating_point() else t for k, t in _tensors(model).items()}
+        self.weights_path(step).parent.mkdir(exist_ok=True)
         write_atomically(self.weights_path(step), safetensors.torch.save(halves))
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was noted after `step`, from where the training goes on."""
+        metrics, samples = self.read_metrics(), self.read_samples()
+        if any(metric.step > step for metric in metrics):
+            self.write_metrics(metric for metric in metrics if metric.step <= step)
+        if any(sample.step > step for sample in samples):
+            self.write_samples(sample for sample in samples if sample.step <= step)
+        for later in self.snapshot_steps():
+            if later > step:
+                remove_if_there(self.weights_path(later))
 
     def _write(self, name: str, content: str) -> None:
         write_atomically(self.path / name, content.encode())
@@ -192,6 +227,20 @@ def run_folders(root: Path) -> list[RunFolder]:
         return []
     folders = (RunFolder(path) for path in entries if re.match(RUN_ID_PATTERN, path.name))
     return [folder for folder in folders if folder.is_run()]
+
+
+def _file_stamp(path: Path) -> tuple[int, int]:
+    """When it was changed, and its size; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def weights_bytes(model: LanguageModel) -> bytes:
+    """The weights as they are, as a safetensors file."""
+    return safetensors.torch.save(_tensors(model))
 
 
 def _json_lines(lines: Iterable[_Line]) -> str:

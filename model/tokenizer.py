@@ -1,48 +1,46 @@
-"""Text to ids and back, one id per character."""
+"""Text to ids and back: by characters, by bytes, or by byte pairs learned from a text."""
 
-from collections.abc import Iterable
+from model.bpe_tokenizer import BPETokenizer
+from model.byte_tokenizer import ByteTokenizer
+from model.char_tokenizer import CharTokenizer
+from model.config import TokenizerKind
+from model.tokenizer_base import TextDecoder, Tokenizer, UnknownCharacters
+
+__all__ = [
+    "BPETokenizer",
+    "ByteTokenizer",
+    "CharTokenizer",
+    "TextDecoder",
+    "Tokenizer",
+    "UnknownCharacters",
+    "tokenizer_from",
+    "train_tokenizer",
+]
 
 
-class UnknownCharacters(ValueError):
-    """A text has characters that are not in the vocabulary; `characters` names each once."""
+def train_tokenizer(kind: TokenizerKind, text: str, vocab_size: int) -> Tokenizer:
+    """One for `text`; `vocab_size` is what byte pairs may grow to, the others need no number.
 
-    def __init__(self, characters: Iterable[str]) -> None:
-        self.characters = tuple(characters)
-        shown = ", ".join(repr(c) for c in self.characters[:20])
-        more = f" and {len(self.characters) - 20} more" if len(self.characters) > 20 else ""
-        super().__init__(f"characters outside the vocabulary: {shown}{more}")
+    Raises ValueError for a size that byte pairs cannot have.
+    """
+    match kind:
+        case "character":
+            return CharTokenizer.from_text(text)
+        case "byte":
+            return ByteTokenizer()
+        case "bpe":
+            return BPETokenizer.train(text, vocab_size)
 
 
-class CharTokenizer:
-    """Each character of `vocabulary` is its position in it."""
-
-    kind = "character"
-
-    def __init__(self, vocabulary: Iterable[str]) -> None:
-        self.vocabulary = tuple(vocabulary)
-        self._id_of = {character: i for i, character in enumerate(self.vocabulary)}
-        if len(self._id_of) != len(self.vocabulary):
-            raise ValueError("the vocabulary names a character twice")
-        if any(len(character) != 1 for character in self.vocabulary):
-            raise ValueError("each entry of the vocabulary must be exactly one character")
-
-    @classmethod
-    def from_text(cls, text: str) -> "CharTokenizer":
-        """The distinct characters of `text`, in code point order."""
-        return cls(sorted(set(text)))
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.vocabulary)
-
-    def encode(self, text: str) -> list[int]:
-        """One id per character. Raises UnknownCharacters, naming them in order of appearance."""
-        try:
-            return [self._id_of[character] for character in text]
-        except KeyError:
-            unknown = dict.fromkeys(c for c in text if c not in self._id_of)
-            raise UnknownCharacters(unknown) from None
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`. Raises IndexError for an id outside the vocabulary."""
-        return "".join(self.vocabulary[i] for i in ids)
+def tokenizer_from(document: object) -> Tokenizer:
+    """Read what `document()` wrote. Raises ValueError that says what is wrong."""
+    content = document if isinstance(document, dict) else {}
+    match content.get("kind"):
+        case "character":
+            return CharTokenizer.from_document(content)
+        case "byte":
+            return ByteTokenizer()
+        case "bpe":
+            return BPETokenizer.from_document(content)
+        case kind:
+            raise ValueError(f"kind must be character, byte or bpe, not {kind!r}")

@@ -17,7 +17,7 @@ from model.config import CorpusInfo, GPTConfig, NGramConfig, RunConfig, TrainCon
 from model.families import build_model
 from model.ngram import NGram
 from model.run_folder import BrokenRun, Metric, RunFolder, Sample, run_folders
-from model.tokenizer import CharTokenizer
+from model.tokenizer import CharTokenizer, train_tokenizer
 
 SMALL = GPTConfig(vocab_size=3, block_size=4, n_layer=1, n_head=2, n_embd=8)
 METRIC = Metric(
@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> RunFolder:
     """A whole run with one snapshot."""
     torch.manual_seed(0)
     folder = RunFolder(tmp_path / "small")
+    folder.create()
     folder.write_tokenizer(CharTokenizer("abc"))
     folder.write_metrics([METRIC])
     folder.write_samples([Sample(step=5, prompt="a", text="b\nc", seed=1)])
@@ -60,6 +61,7 @@ def test_everything_written_is_read_back(folder: RunFolder) -> None:
 
 def test_weights_come_back_exactly_and_snapshots_to_half_precision(tmp_path: Path) -> None:
     folder, model = RunFolder(tmp_path / "small"), build_model(SMALL)
+    folder.create()
     folder.write_weights(model)
     folder.write_snapshot(3, model)
     folder.write_config(config())
@@ -73,6 +75,7 @@ def test_weights_come_back_exactly_and_snapshots_to_half_precision(tmp_path: Pat
 def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
     tied = SMALL.model_copy(update={"tie_weights": True, "head_bias": False})
     folder, model = RunFolder(tmp_path / "small"), build_model(tied)
+    folder.create()
     folder.write_weights(model)
     folder.write_config(config(model=tied))
     x = torch.tensor([[0, 1, 2]])
@@ -82,6 +85,7 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
 def test_an_ngram_model_comes_back(tmp_path: Path) -> None:
     counts = NGramConfig(vocab_size=3, order=2)
     folder, model = RunFolder(tmp_path / "small"), NGram(counts)
+    folder.create()
     model.count(torch.tensor([0, 1, 2, 1, 0]))
     folder.write_weights(model)
     folder.write_config(config(model=counts))
@@ -91,10 +95,41 @@ def test_an_ngram_model_comes_back(tmp_path: Path) -> None:
 
 def test_a_folder_counts_once_its_configuration_is_there(folder: RunFolder) -> None:
     unfinished = RunFolder(folder.path.parent / "unfinished")
+    unfinished.create()
     unfinished.write_tokenizer(CharTokenizer("ab"))
     (folder.path.parent / "Not A Run").mkdir()
     assert [f.id for f in run_folders(folder.path.parent)] == ["small"]
     assert run_folders(folder.path.parent / "nowhere") == []
+
+
+@pytest.mark.parametrize("kind", ["character", "byte", "bpe"])
+def test_every_kind_of_tokenizer_comes_back(folder: RunFolder, kind) -> None:
+    tokenizer = train_tokenizer(kind, "Čtyři řádky\n" * 9, 270)
+    folder.write_tokenizer(tokenizer)
+    assert json.loads((folder.path / "tokenizer.json").read_bytes())["kind"] == kind
+    again = folder.read_tokenizer()
+    assert (again.kind, again.vocab_size) == (kind, tokenizer.vocab_size)
+    assert again.encode("řádky") == tokenizer.encode("řádky")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"kind": "character", "vocabulary": ["a", "b"',
+        b"[" * 200_000,
+        b"\xff\xfe",
+        b"null",
+        b'{"vocabulary": ["a", "b", "c"]}',
+        b'{"kind": "bpe", "tokenizer": {"model": {"type": "BPE", "vocab": {}, "merges": []}}}',
+        b'{"kind": "bpe", "tokenizer": {"pre_tokenizer": {"type": "Split"}}}',
+    ],
+    ids=lambda content: content[:20],
+)
+def test_a_foreign_or_torn_tokenizer_is_named(folder: RunFolder, content: bytes) -> None:
+    (folder.path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(BrokenRun, match=r"small/tokenizer\.json: "):
+        folder.read_tokenizer()
 
 
 def break_json(folder: RunFolder) -> None:
@@ -197,6 +232,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(tmp_path: Path) -> 
 def test_a_folder_named_from_here_is_written_where_it_is_read(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = RunFolder(Path("checkpoints/small"))
+    folder.create()
     folder.write_weights(build_model(SMALL))
     folder.write_snapshot(1, build_model(SMALL))
     folder.write_config(config())

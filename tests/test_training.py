@@ -19,12 +19,14 @@ from model.families import build_model
 from model.language_model import LanguageModel
 from model.optim import build_optimizers, learning_rate_factor
 from model.run_folder import BrokenRun, RunFolder, run_folders
+from model.tokenizer import CharTokenizer
 from model.training import Trainer, snapshot_steps, train
 
 TEXT = "".join(
     f"{'ROMEO' if i % 3 else 'JULIET'}:\nO, speak again {i % 7} times, and then {i % 11} more.\n"
     for i in range(60)
 )
+CPU = torch.device("cpu")
 SMALL = GPTConfig(vocab_size=2, block_size=8, n_layer=1, n_head=2, n_embd=16)
 FAST = TrainConfig(
     max_iters=40, batch_size=8, learning_rate=1e-2, eval_interval=10, eval_iters=4, snapshots=3
@@ -50,8 +52,13 @@ def run_of(corpus: Corpus, run_id: str, model=SMALL, config: TrainConfig = FAST)
 def trained(corpus: Corpus, root: Path, run_id: str, model=SMALL, **changes) -> RunFolder:
     folder = RunFolder(root / run_id)
     config = FAST.model_copy(update=changes)
-    train(folder, run_of(corpus, run_id, model, config), corpus, device="cpu")
+    begin(folder, run_of(corpus, run_id, model, config), corpus)
     return folder
+
+
+def begin(folder: RunFolder, run: RunConfig, corpus: Corpus, **options) -> bool:
+    tokenizer = CharTokenizer.from_text(corpus.text)
+    return train(folder, run, corpus, tokenizer, CPU, **options)
 
 
 def untimed(folder: RunFolder) -> list[dict]:
@@ -169,7 +176,7 @@ def test_config_json_appears_with_the_first_snapshot(corpus, tmp_path, monkeypat
 
     monkeypatch.setattr(RunFolder, "write_snapshot", snapshot)
     monkeypatch.setattr(RunFolder, "write_config", config)
-    train(folder, run_of(corpus, "run"), corpus, device="cpu")
+    begin(folder, run_of(corpus, "run"), corpus)
     assert seen[:2] == [("snapshot", 0, False), ("config", [0], len(set(TEXT)))]
     assert [kind for kind, *_ in seen].count("config") == 1
 
@@ -180,7 +187,9 @@ def test_a_text_too_short_for_the_window_is_refused(tmp_path):
     corpus = text_file(path)
     run = run_of(corpus, "run", SMALL.model_copy(update={"block_size": 64}))
     with pytest.raises(ValueError, match="too few for a window of 64"):
-        Trainer(RunFolder(tmp_path / "run"), run, corpus, "cpu")
+        Trainer(
+            RunFolder(tmp_path / "run"), run, corpus, CharTokenizer.from_text(corpus.text), CPU
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -313,12 +322,13 @@ def test_a_killed_training_leaves_a_folder_whose_snapshots_load(corpus, tmp_path
     config = TrainConfig(max_iters=1_000_000, batch_size=8, eval_interval=5, snapshots=60)
     run = run_of(corpus, "run", config=config)
     script = (
-        "import json, sys; from pathlib import Path; from model.config import RunConfig\n"
+        "import json, sys, torch; from pathlib import Path; from model.config import RunConfig\n"
         "from model.corpus import text_file; from model.run_folder import RunFolder\n"
-        "from model.training import train\n"
+        "from model.tokenizer import CharTokenizer; from model.training import train\n"
         "run, text, folder = json.loads(sys.stdin.read())\n"
-        "run = RunConfig.model_validate_json(run)\n"
-        "train(RunFolder(Path(folder)), run, text_file(Path(text)), device='cpu')\n"
+        "run, corpus = RunConfig.model_validate_json(run), text_file(Path(text))\n"
+        "tokenizer = CharTokenizer.from_text(corpus.text)\n"
+        "train(RunFolder(Path(folder)), run, corpus, tokenizer, torch.device('cpu'))\n"
     )
     job = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, text=True)
     job.stdin.write(
