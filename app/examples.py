@@ -95,6 +95,24 @@ JOB_REQUESTS: dict[str, dict[str, Any]] = {
     },
 }
 
+SWEEP_REQUESTS: dict[str, dict[str, Any]] = {
+    "the exercise": {"presets": ["baseline", "case-1", "case-2", "case-3"]},
+    "a grid": {
+        "preset": "baseline",
+        "grid": {"model.n_head": [2, 4, 8], "train.learning_rate": [0.0005, 0.001, 0.002]},
+    },
+    "random values": {
+        "config": {"train": {"max_iters": 1000}},
+        "random": {
+            "count": 8,
+            "fields": {
+                "train.learning_rate": {"min": 0.0003, "max": 0.01, "log": True},
+                "model.n_layer": {"values": [2, 4, 6]},
+            },
+        },
+    },
+}
+
 JOB_EVENTS = """\
 event: metric
 id: 1.100.0.0

@@ -31,6 +31,7 @@ from app.routes import (
     presets,
     runs,
     static,
+    sweeps,
 )
 from app.security import BodyLimit, OwnPagesOnly, SecurityHeaders
 from app.settings import ROOT, Settings
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         attention,
         runs,
         jobs,
+        sweeps,
         corpora,
         presets,
         health,

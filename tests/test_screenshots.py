@@ -20,6 +20,7 @@ PAGES = {
     "compare": "/?prompt=ROMEO:&seed=7&length=200",
     "attention": "/attention?run=baseline&run2=case-1&layer=1",
     "runs": "/runs",
+    "train": "/train?set=train.learning_rate=0.003&runs=grid&vary=model.n_head:values:2;4",
 }
 
 PAGE_HEIGHT = "document.documentElement.scrollHeight"
@@ -31,8 +32,9 @@ FIGURES_FIT = """
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[LiveServer]:
-    with LiveServer(Settings(checkpoints=ROOT / "checkpoints")) as server:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    data = tmp_path_factory.mktemp("data")
+    with LiveServer(Settings(checkpoints=ROOT / "checkpoints", data=data)) as server:
         yield server
 
 
@@ -48,6 +50,9 @@ def settle(page: Page, name: str) -> None:
             expect(page.locator("#curves .scatterlayer .trace").first).to_be_attached(
                 timeout=20_000
             )
+        case "train":
+            expect(page.locator("#job-check")).to_have_attribute("data-state", "fine")
+            page.locator("#config-form summary").last.click()
 
 
 @pytest.mark.slow

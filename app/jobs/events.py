@@ -6,6 +6,7 @@ metrics, the samples and the snapshots.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -38,10 +39,8 @@ class Place:
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """From an event's id; the beginning for anything else."""
-        try:
-            return cls(*(int(number) for number in (text or "").split(".")))
-        except (ValueError, TypeError):
-            return cls()
+        numbers = re.fullmatch(r"(\d+)\.(-?\d+)\.(-?\d+)\.(-?\d+)", text or "")
+        return cls(*map(int, numbers.groups())) if numbers else cls()
 
     def __str__(self) -> str:
         return f"{self.attempt}.{self.metric}.{self.sample}.{self.snapshot}"

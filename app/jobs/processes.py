@@ -54,10 +54,11 @@ class Processes:
     def status(self, folder: Path, handle: str) -> Status:
         if self._process(handle):
             return Status("running")
-        child = self._children.pop(handle, None)
-        code = child.wait() if child else None
-        if child:
+        child = self._children.get(handle)
+        if child and child.returncode is None:
+            child.wait()
             _kill_session(child.pid)  # what it started must not outlive it
+        code = child.returncode if child else None
         if outcome := read_outcome(folder):
             return Status(outcome.state, outcome.message)
         if code == EXIT_DISK_FULL:

@@ -7,7 +7,6 @@ that is started again goes on where another was stopped or killed.
 import logging
 import secrets
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from model.job import JobSpec
 from model.run_folder import RunFolder
 
 LOOK_S = 0.3
+TROUBLE_S = 5
 STOP_S = 60  # how long a job may take to keep what it has
 STARTING_S = 10  # how long a job may be running without a handle, before it is given up
 
@@ -95,8 +95,12 @@ class JobQueue:
 
     def require_free(self, job: Job) -> None:
         """Raises Conflict for a run that exists, or that a job is to make."""
-        if job.run_id in self.run_ids() or self.run_of(job).path.exists():
+        if self.is_taken(job.run_id):
             raise _taken(job.run_id)
+
+    def is_taken(self, run_id: str) -> bool:
+        """Whether there is a run of that id, or a job that is to make it."""
+        return run_id in self.run_ids() or (self._checkpoints / run_id).exists()
 
     def cancel(self, id: str) -> Job:
         """A waiting job is over at once; one that runs keeps what it has first. Raises Conflict."""
@@ -157,13 +161,13 @@ class JobQueue:
     def _watch(self) -> None:
         while not self._closing:
             self._wake.clear()
+            pause_s = LOOK_S
             try:
                 self._look()
-            except (sqlite3.Error, OSError):
-                log.exception("the queue could not be brought up to date; trying again")
-            except Exception:
-                log.exception("the queue failed on a job; trying again")
-            self._wake.wait(LOOK_S)
+            except Exception:  # a full disk, for one, is no reason to stop looking
+                log.exception("the jobs could not be brought up to date; trying again")
+                pause_s = TROUBLE_S
+            self._wake.wait(pause_s)
 
     def _look(self) -> None:
         for job in self.store.active_jobs():

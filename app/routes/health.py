@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from app.deps import EngineDep, RegistryDep
+from app.deps import EngineDep, QueueDep, RegistryDep
 from app.errors import UnknownRun, UnusableRun
 from app.registry import Registry
 from app.schemas import Health, Readiness
@@ -36,9 +36,10 @@ def readyz(registry: RegistryDep, response: Response) -> Readiness:
     response_class=PlainTextResponse,
     responses=METRICS_TEXT,  # type: ignore[arg-type]
 )
-def metrics(registry: RegistryDep, engine: EngineDep) -> PlainTextResponse:
+def metrics(registry: RegistryDep, engine: EngineDep, queue: QueueDep) -> PlainTextResponse:
     """In Prometheus' text format."""
     load = engine.load()
+    states = [job.state for job in queue.store.active_jobs()]
     rows = (
         ("sequences_active", "gauge", "Texts being written.", load.active),
         ("sequences_waiting", "gauge", "Texts waiting for their turn.", load.waiting),
@@ -46,6 +47,8 @@ def metrics(registry: RegistryDep, engine: EngineDep) -> PlainTextResponse:
         ("sequences_finished_total", "counter", "Texts written to the end.", load.finished),
         ("sequences_cancelled_total", "counter", "Texts whose reader left.", load.cancelled),
         ("sequences_failed_total", "counter", "Texts that broke.", load.failed),
+        ("jobs_running", "gauge", "Jobs that train a run.", states.count("running")),
+        ("jobs_queued", "gauge", "Jobs that wait for a device.", states.count("queued")),
         ("runs", "gauge", "Runs that can be read.", len(registry.runs())),
         ("runs_broken", "gauge", "Folders that cannot.", len(registry.broken())),
         ("weights_bytes", "gauge", "Weights kept loaded.", registry.loaded_bytes()),

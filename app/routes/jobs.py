@@ -13,7 +13,11 @@ from app.jobs.view import Check, JobList, JobView, job_list, job_view
 from app.run_listing import Configuration
 from app.sse import EventStream
 
-router = APIRouter(prefix="/api/jobs", tags=["Training"])
+router = APIRouter(
+    prefix="/api/jobs",
+    tags=["Training"],
+    responses={"default": {"model": ErrorReply, "description": "Any other error."}},
+)
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -6,7 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app import __version__
-from app.deps import RegistryDep, TemplatesDep
+from app.deps import CorporaDep, QueueDep, RegistryDep, TemplatesDep
+from app.form_schema import form_schema
+from app.jobs.queue import JobQueue
+from app.jobs.view import devices
+from app.preset_listing import list_presets
 from app.registry import Registry
 from app.run_listing import list_runs
 from app.vendor import plotly_js, swagger_ui_css, swagger_ui_js
@@ -15,18 +19,42 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def compare(request: Request, registry: RegistryDep, templates: TemplatesDep) -> HTMLResponse:
-    return templates.TemplateResponse(request, "compare.html", _context(registry))
+def compare(
+    request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
+) -> HTMLResponse:
+    return templates.TemplateResponse(request, "compare.html", _context(registry, queue))
 
 
 @router.get("/attention")
-def attention(request: Request, registry: RegistryDep, templates: TemplatesDep) -> HTMLResponse:
-    return templates.TemplateResponse(request, "attention.html", _context(registry))
+def attention(
+    request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
+) -> HTMLResponse:
+    return templates.TemplateResponse(request, "attention.html", _context(registry, queue))
 
 
 @router.get("/runs")
-def runs(request: Request, registry: RegistryDep, templates: TemplatesDep) -> HTMLResponse:
-    return templates.TemplateResponse(request, "runs.html", _context(registry))
+def runs(
+    request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
+) -> HTMLResponse:
+    return templates.TemplateResponse(request, "runs.html", _context(registry, queue))
+
+
+@router.get("/train")
+def train(
+    request: Request,
+    registry: RegistryDep,
+    corpora: CorporaDep,
+    queue: QueueDep,
+    templates: TemplatesDep,
+) -> HTMLResponse:
+    context = _context(registry, queue)
+    context["page_data"] |= {
+        "presets": list_presets().model_dump(mode="json")["presets"],
+        "schema": form_schema().model_dump(mode="json"),
+        "corpora": [corpus.model_dump(mode="json") for corpus in corpora.list()],
+        "devices": [device.model_dump() for device in devices(queue)],
+    }
+    return templates.TemplateResponse(request, "train.html", context)
 
 
 @router.get("/docs")
@@ -42,8 +70,9 @@ def error_page(request: Request, status: int, message: str) -> HTMLResponse:
     return templates.TemplateResponse(request, "error.html", context, status_code=status)
 
 
-def _context(registry: Registry) -> dict[str, Any]:
-    return _frame() | {"page_data": list_runs(registry).model_dump(mode="json")}
+def _context(registry: Registry, queue: JobQueue) -> dict[str, Any]:
+    listed = list_runs(registry, queue.run_ids())
+    return _frame() | {"page_data": listed.model_dump(mode="json")}
 
 
 def _frame() -> dict[str, Any]:

@@ -25,3 +25,36 @@ export function millions(count) {
 export function grouped(count) {
   return count.toLocaleString("en-US");
 }
+
+/**
+ * @param {number} seconds
+ * @returns {string} "4.2 s", "45 s", "3 min 5 s", "2 h"
+ */
+export function duration(seconds) {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return inTwo(whole, "min", "s");
+  return inTwo(Math.round(whole / 60), "h", "min");
+}
+
+/**
+ * @param {number} count
+ * @returns {string} "812 bytes", "1.1 MB", "8.2 GB"
+ */
+export function bytes(count) {
+  if (count < 1000) return `${count} bytes`;
+  const power = Math.min(4, Math.floor(Math.log10(count) / 3));
+  const value = count / 1000 ** power;
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${["", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+/**
+ * @param {number} count of the smaller unit
+ * @param {string} larger 60 of the smaller
+ * @param {string} smaller
+ */
+function inTwo(count, larger, smaller) {
+  const [many, rest] = [Math.floor(count / 60), count % 60];
+  return rest ? `${grouped(many)} ${larger} ${rest} ${smaller}` : `${grouped(many)} ${larger}`;
+}
