@@ -91,7 +91,7 @@ def row(name: str, value: float, unit: str, peer: float | None, holds: bool | No
 # Checks
 
 
-def gradients_agree(device: torch.device, corpus: Corpus, _max_iters: int | None) -> list[Row]:
+def gradients_agree(device: torch.device, _corpus: Corpus, _max_iters: int | None) -> list[Row]:
     """A captured step's gradients against the CPU's, in float32."""
     x, y = torch.randint(65, (2, 16, 32), generator=torch.manual_seed(1))
     each = []
@@ -123,7 +123,7 @@ def resume_agrees(device: torch.device, corpus: Corpus, _max_iters: int | None) 
     return [row("resumed_to_unbroken", difference, "nats", None, difference < 2e-3)]
 
 
-def decoding_agrees(device: torch.device, corpus: Corpus, _max_iters: int | None) -> list[Row]:
+def decoding_agrees(device: torch.device, _corpus: Corpus, _max_iters: int | None) -> list[Row]:
     """A trained run's likeliest characters, against the CPU's; and how fast they come."""
     folder = RunFolder(Path(__file__).parent.parent / "checkpoints" / "baseline")
     prompt, greedy = folder.read_tokenizer().encode("ROMEO:"), Sampling(temperature=0)
@@ -141,29 +141,31 @@ def decoding_agrees(device: torch.device, corpus: Corpus, _max_iters: int | None
 # Times
 
 
-def step_time(device: torch.device, corpus: Corpus, max_iters: int | None) -> list[Row]:
+def step_time(device: torch.device, _corpus: Corpus, max_iters: int | None) -> list[Row]:
     """One step of `baseline`, captured against eager."""
     steps = max_iters or STEPS_TO_TIME
-    config = PRESETS["baseline"].train
-    times = {}
-    for kind in ("eager", "captured"):
-        torch.manual_seed(0)
-        model = build_model(PRESETS["baseline"].model).to(device).train()
-        optimizers = build_optimizers(model, config)
-        gradients = Gradients(model, config, device, World())
-        x, y = torch.randint(65, (2, 16, 32), device=device)
-        if kind == "captured":
-            gradients.prepare(x, y)
+    eager, captured = (_step_seconds(device, steps, prepare=p) for p in (False, True))
+    return [row("step_captured", captured * 1e3, "ms", eager * 1e3, None)]
 
-        def one_step() -> None:
+
+def _step_seconds(device: torch.device, steps: int, *, prepare: bool) -> float:
+    plan = PRESETS["baseline"]
+    torch.manual_seed(0)
+    model = build_model(plan.model).to(device).train()
+    optimizers = build_optimizers(model, plan.train)
+    gradients = Gradients(model, plan.train, device, World())
+    x, y = torch.randint(65, (2, 16, 32), device=device)
+    if prepare:
+        gradients.prepare(x, y)
+
+    def some_steps(count: int) -> None:
+        for _ in range(count):
             gradients(x, y)
             for optimizer in optimizers:
                 optimizer.step()
 
-        for _ in range(10):
-            one_step()
-        times[kind] = _seconds(lambda: [one_step() for _ in range(steps)], device) / steps
-    return [row("step_captured", times["captured"] * 1e3, "ms", times["eager"] * 1e3, None)]
+    some_steps(10)
+    return _seconds(lambda: some_steps(steps), device) / steps
 
 
 def baseline(device: torch.device, corpus: Corpus, max_iters: int | None) -> list[Row]:

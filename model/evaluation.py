@@ -8,6 +8,16 @@ from model.language_model import LanguageModel
 
 # Large enough to keep every core busy, small enough for what a layer computes to stay in its cache.
 TOKENS_AT_ONCE = 2048
+# A GPU has more cores and launches slowly; its logits should not take more than a gigabyte.
+GPU_TOKENS_AT_ONCE = 65_536
+GPU_LOGITS_AT_ONCE = 2**28
+
+
+def tokens_at_once(device: str, vocab_size: int) -> int:
+    """How many tokens are looked at together on a torch device of that type."""
+    if device == "cpu":
+        return TOKENS_AT_ONCE
+    return max(TOKENS_AT_ONCE, min(GPU_TOKENS_AT_ONCE, GPU_LOGITS_AT_ONCE // vocab_size))
 
 
 @torch.no_grad()
@@ -47,7 +57,7 @@ def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int
     """Mean loss over the windows of `ids` that begin at `starts` (N,)."""
     offsets = torch.arange(window, device=ids.device)
     total = torch.zeros((), dtype=torch.float64, device=ids.device)
-    for some in starts.split(max(1, TOKENS_AT_ONCE // window)):
+    for some in starts.split(_windows_at_once(model, ids, window)):
         places = some[:, None] + offsets
         total += _summed_loss(model, ids[places], ids[places + 1])
     return float(total) / (len(starts) * window)
@@ -55,9 +65,13 @@ def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int
 
 def _summed_loss(model: LanguageModel, x: Tensor, y: Tensor) -> Tensor:
     """x and its next tokens y (N, T) -> summed loss, a few large batches at a time."""
-    size = max(1, TOKENS_AT_ONCE // x.shape[1])
+    size = _windows_at_once(model, x, x.shape[1])
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     for some_x, some_y in zip(x.split(size), y.split(size), strict=True):
         loss = F.cross_entropy(model(some_x).flatten(0, 1), some_y.flatten(), reduction="sum")
         total += loss.double()
     return total
+
+
+def _windows_at_once(model: LanguageModel, ids: Tensor, window: int) -> int:
+    return max(1, tokens_at_once(ids.device.type, model.vocab_size) // window)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 
 from model.config import BigramConfig, GPTConfig, ModelConfig, NGramConfig, TrainConfig
-from model.evaluation import TOKENS_AT_ONCE
+from model.evaluation import tokens_at_once
 from model.parameter_count import (
     block_matrices,
     feed_forward_width,
@@ -52,7 +52,7 @@ def training_memory(
         return _counting(model, train, tokens)
     window = train.window or (model.block_size if isinstance(model, GPTConfig) else 1)
     part = train.batch_size // train.grad_accum * window  # in tokens
-    evaluated = max(window, TOKENS_AT_ONCE)
+    evaluated = max(window, tokens_at_once(device, model.vocab_size))
     weights = FLOAT * parameter_count(model)
     optimizer = 2 * weights  # AdamW's means of each gradient and of its square
     activations = evaluation = 0
@@ -159,7 +159,7 @@ def _counting(model: NGramConfig, train: TrainConfig, tokens: int) -> TrainingMe
     counted = sum(min(tokens, model.vocab_size**n) for n in range(1, model.order + 1))
     weights = (INTEGER + FLOAT) * counted
     sorting = INTEGER * (model.order + 4) * tokens  # sequences as digits, as keys, and their order
-    evaluated = max(train.window or 1, TOKENS_AT_ONCE)
+    evaluated = max(train.window or 1, tokens_at_once("cpu", model.vocab_size))
     logits = 6 * INTEGER * evaluated * model.vocab_size  # counts and shares of every next token
     fewer = "model.order" if model.order > 1 else "corpus"
     return TrainingMemory(

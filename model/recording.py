@@ -130,6 +130,8 @@ class Recorder:
 
     def _write(self, note: Note, elapsed_s: float) -> None:
         """The state comes last: whatever goes on from it finds all that was before it."""
+        if not all(parameter.isfinite().all() for parameter in self._model.parameters()):
+            raise _diverged(note.step)
         if note.snapshot:
             self._folder.write_snapshot(note.step, self._model)
             if not self._folder.is_run():
@@ -153,7 +155,7 @@ class Recorder:
         train_loss = even_loss(self._model, self._train_ids, self._window, TRAIN_TOKENS)
         val_loss = whole_loss(self._model, self._val_ids, self._window)
         if not math.isfinite(train_loss + val_loss):
-            raise Diverged(f"the loss is no longer a number at step {step}: lower learning_rate")
+            raise _diverged(step)
         metric = Metric(
             step=step,
             train_loss=train_loss,
@@ -189,6 +191,10 @@ class Recorder:
         text = sample_text(self._model, self._tokenizer, prompt_ids)
         self._samples.append(Sample(step=step, prompt=prompt, text=text, seed=SAMPLE_SEED))
         self._folder.write_samples(self._samples)
+
+
+def _diverged(step: int) -> Diverged:
+    return Diverged(f"the loss is no longer a number at step {step}: lower learning_rate")
 
 
 def sample_prompt(tokenizer: Tokenizer) -> list[int]:

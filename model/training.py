@@ -102,6 +102,11 @@ class Trainer:
         self.model.to(device)
         self.window = self.config.window or self.model.block_size
         require_windows(min(len(self.train_ids), len(self.val_ids)), self.window)
+        if self.config.batch_size % (self.world.size * self.config.grad_accum):
+            raise ValueError(
+                f"batch_size ({self.config.batch_size}) is no multiple of {self.world.size} "
+                f"processes times grad_accum ({self.config.grad_accum})"
+            )
         self.generator = torch.Generator().manual_seed(self.config.seed)
         self.snapshots = set(snapshot_steps(self.config.max_iters, self.config.snapshots))
 

@@ -188,9 +188,7 @@ def test_a_job_that_died_while_no_server_looked_is_interrupted(tmp_path, text) -
 def test_a_foreign_process_with_the_same_id_is_not_taken_for_the_job(tmp_path) -> None:
     own = psutil.Process()
     handle = f"{own.pid} {own.create_time() - 100}"
-    assert Processes("cpu").status(tmp_path, handle) == Status(
-        "interrupted", "the process is gone"
-    )
+    assert Processes("cpu").status(tmp_path, handle) == Status("interrupted", "the process is gone")
 
 
 def test_a_deleted_folder_fails_the_job_and_is_not_made_again(queue) -> None:
@@ -335,8 +333,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path, text, corpus) -> None:
         try:
             wait_until(
                 lambda s=steps, p=process: (
-                    p.poll() is not None
-                    or (folder.state.exists() and folder.state.read().step > s)
+                    p.poll() is not None or (folder.state.exists() and folder.state.read().step > s)
                 ),
                 SLOW,
             )

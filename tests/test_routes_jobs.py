@@ -88,7 +88,11 @@ WRONG = {
     "kind": ({"config": {"model": {"kind": "rnn"}}}, "config.model", "gpt"),
     "heads": ({"config": {"model": {"n_embd": 10}}}, "config.model.n_embd", "divisible by n_head"),
     "parts": ({"config": {"train": {"grad_accum": 3}}}, "config.train.grad_accum", "divisible"),
-    "warm-up": ({"config": {"train": {"warmup_iters": 5000}}}, "config.train.warmup_iters", "below"),
+    "warm-up": (
+        {"config": {"train": {"warmup_iters": 5000}}},
+        "config.train.warmup_iters",
+        "below",
+    ),
     "context": (
         {"config": {"model": {"block_size": 1024}}},
         "config.model.block_size",
@@ -322,4 +326,3 @@ def test_fifty_watchers_share_one_look_at_the_folder(server) -> None:
         server.http.post(f"/api/jobs/{job['id']}/cancel")
         assert len({count.result() for count in counts}) == 1, "all see the same"
     wait_until(lambda: server.app.state.watchers.following() == {}, SLOW)
-

@@ -187,9 +187,7 @@ def test_a_text_too_short_for_the_window_is_refused(tmp_path):
     corpus = text_file(path)
     run = run_of(corpus, "run", SMALL.model_copy(update={"block_size": 64}))
     with pytest.raises(ValueError, match="too few for a window of 64"):
-        Trainer(
-            RunFolder(tmp_path / "run"), run, corpus, CharTokenizer.from_text(corpus.text), CPU
-        )
+        Trainer(RunFolder(tmp_path / "run"), run, corpus, CharTokenizer.from_text(corpus.text), CPU)
     assert not (tmp_path / "run").exists()
 
 
