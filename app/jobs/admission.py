@@ -16,7 +16,7 @@ from app.registry import Registry
 from model.config import GPTConfig, ModelConfig, NGramConfig, RunPlan, TokenizerKind
 from model.corpus import TRAIN_SHARE
 from model.device import device_memory
-from model.memory import training_memory
+from model.memory import TrainingMemory, training_memory
 from model.parameter_count import parameter_count
 from model.planning import differing_shape, with_vocab_size
 from model.presets import PRESETS
@@ -46,10 +46,11 @@ class Admission:
         """`taken`: run ids that are about to be used besides those that are."""
         corpus = self._corpora.get(request.corpus)
         wanted, title, hypothesis = _wanted(request)
-        run_id = request.run_id or self._free_id(request.preset or title, taken)
+        usual_id = request.preset or next(_ids(title))
+        run_id = request.run_id or self._free_id(usual_id, taken)
         plan = RunPlan(
             id=run_id,
-            title=request.title or title,
+            title=request.title or (title if run_id == usual_id else f"{title} ({run_id})"),
             model=self._model(request, wanted.model, corpus),
             train=wanted.train,
             tokenizer=self._tokenizer(request),
@@ -61,12 +62,7 @@ class Admission:
         memory = training_memory(plan.model, plan.train, corpus.characters, device.split(":")[0])
         available = device_memory("cpu" if device == "ray" else device)
         if memory.total > available and device != "ray":
-            raise InvalidRequest(
-                f"config.{memory.largest_field}: training needs about {_gigabytes(memory.total)}, "
-                f"{device} has {_gigabytes(available)}; lower it",
-                param=f"config.{memory.largest_field}",
-                code="too_large",
-            )
+            raise _too_large(memory, device, available)
         job = Job(
             id=new_id(),
             plan=plan,
@@ -133,6 +129,17 @@ class Admission:
             if id not in used and not (folder / id).exists():
                 return id
         raise AssertionError("there is no end to numbers")
+
+
+def _too_large(memory: TrainingMemory, device: str, available: int) -> InvalidRequest:
+    field = memory.largest_field
+    param = field if field == "corpus" else f"config.{field}"
+    advice = "lower it, or raise grad_accum" if field == "train.batch_size" else "lower it"
+    message = (
+        f"{param}: training needs about {_gigabytes(memory.total)}, "
+        f"{device} has {_gigabytes(available)}: {advice}"
+    )
+    return InvalidRequest(message, param=param, code="too_large")
 
 
 def _wanted(request: JobRequest) -> tuple[WantedConfiguration, str, str]:
