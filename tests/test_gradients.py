@@ -14,7 +14,7 @@ from model.distributed import World
 from model.families import build_model
 from model.gradients import Gradients
 from model.run_folder import RunFolder
-from tests.training_fixtures import CPU, go, plan_of, untimed
+from tests.training_fixtures import CPU, FAST, go, plan_of, untimed
 
 CONFIG = GPTConfig(vocab_size=20, block_size=8, n_layer=2, n_head=2, n_embd=16)
 
@@ -99,21 +99,22 @@ def test_preparing_draws_from_no_generator() -> None:
 WORKER = """
 import sys; from pathlib import Path; from model.corpus import text_file
 from model.run_folder import RunFolder
-from tests.training_fixtures import go, plan_of, FAST, SMALL
+from model.config import TrainConfig
+from tests.training_fixtures import go, plan_of
 import model.recording; model.recording.SAMPLE_TOKENS = 20
-folder, text, patience = sys.argv[1:]
-train = FAST.model_copy(update={"patience": int(patience) or None})
-print(go(RunFolder(Path(folder)), plan_of(train=train), text_file(Path(text))))
+folder, text, train = sys.argv[1:]
+plan = plan_of(train=TrainConfig.model_validate_json(train))
+print(go(RunFolder(Path(folder)), plan, text_file(Path(text))))
 """
 
 
-def in_two_processes(folder: Path, text: Path, patience: int = 0) -> list[str]:
+def in_two_processes(folder: Path, text: Path, train: TrainConfig = FAST) -> list[str]:
     """As torchrun would start them, over gloo; what each said."""
     port = str(20_000 + os.getpid() % 20_000)
     root = Path(__file__).resolve().parents[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(folder), str(text), str(patience)],
+            [sys.executable, "-c", WORKER, str(folder), str(text), train.model_dump_json()],
             cwd=root,
             stdout=subprocess.PIPE,
             text=True,
@@ -147,3 +148,17 @@ def test_two_processes_give_the_losses_of_one_with_the_double_batch(corpus, tmp_
         assert ours["val_loss"] == pytest.approx(theirs["val_loss"], abs=2e-4)
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], abs=2e-4)
     assert together.is_finished()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_samples")
+def test_processes_agree_on_stopping_early(corpus, tmp_path) -> None:
+    wild = FAST.model_copy(update={"learning_rate": 1.0, "patience": 2, "max_iters": 400})
+    alone = RunFolder(tmp_path / "alone" / "run")
+    go(alone, plan_of(train=wild), corpus)
+    together = RunFolder(tmp_path / "together" / "run")
+    together.path.parent.mkdir()
+    in_two_processes(together.path, tmp_path / "text.txt", wild)
+    steps = [metric.step for metric in together.read_metrics()]
+    assert steps == [metric.step for metric in alone.read_metrics()]
+    assert steps[-1] < 400 and together.is_finished()
