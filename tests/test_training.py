@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model.config import BigramConfig, GPTConfig, NGramConfig, RunConfig, TrainConfig
+from model.config import BigramConfig, NGramConfig, RunConfig, TrainConfig
 from model.corpus import Corpus, text_file
 from model.evaluation import even_loss, sampled_loss, whole_loss
 from model.families import build_model
@@ -21,23 +21,7 @@ from model.optim import build_optimizers, learning_rate_factor
 from model.run_folder import BrokenRun, RunFolder, run_folders
 from model.tokenizer import CharTokenizer
 from model.training import Trainer, snapshot_steps, train
-
-TEXT = "".join(
-    f"{'ROMEO' if i % 3 else 'JULIET'}:\nO, speak again {i % 7} times, and then {i % 11} more.\n"
-    for i in range(60)
-)
-CPU = torch.device("cpu")
-SMALL = GPTConfig(vocab_size=2, block_size=8, n_layer=1, n_head=2, n_embd=16)
-FAST = TrainConfig(
-    max_iters=40, batch_size=8, learning_rate=1e-2, eval_interval=10, eval_iters=4, snapshots=3
-)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
-    path = tmp_path / "text.txt"
-    path.write_text(TEXT)
-    return text_file(path)
+from tests.training_fixtures import CPU, FAST, SMALL, TEXT, untimed
 
 
 def run_of(corpus: Corpus, run_id: str, model=SMALL, config: TrainConfig = FAST) -> RunConfig:
@@ -59,11 +43,6 @@ def trained(corpus: Corpus, root: Path, run_id: str, model=SMALL, **changes) -> 
 def begin(folder: RunFolder, run: RunConfig, corpus: Corpus, **options) -> bool:
     tokenizer = CharTokenizer.from_text(corpus.text)
     return train(folder, run, corpus, tokenizer, CPU, **options)
-
-
-def untimed(folder: RunFolder) -> list[dict]:
-    times = {"elapsed_s", "tokens_per_s"}
-    return [metric.model_dump(exclude=times) for metric in folder.read_metrics()]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

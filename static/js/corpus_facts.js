@@ -1,4 +1,5 @@
 // What there is to know of a text: its size, its beginning, its characters.
+import { entryOf } from "./elements.js";
 import { bytes, grouped, percent } from "./format.js";
 import { glyphs, spoken } from "./glyphs.js";
 import { getCorpus } from "./jobs_api.js";
@@ -22,7 +23,7 @@ export class CorpusFacts {
     this.#corpus = corpus;
     this.#element.hidden = corpus === null;
     if (!corpus) return;
-    part(this.#element, "numbers").replaceChildren(...numbers(corpus).flatMap(pair));
+    part(this.#element, "numbers").replaceChildren(...numbers(corpus).flatMap(entryOf));
     part(this.#element, "preview").textContent = corpus.preview;
     part(this.#element, "vocabulary-title").textContent =
       `${grouped(corpus.distinct)} different characters`;
@@ -63,16 +64,6 @@ function numbers(corpus) {
     ["Size", bytes(corpus.bytes)],
     ["SHA-256", `${corpus.sha256.slice(0, 12)}…`],
   ];
-}
-
-/** @param {[string, string]} entry */
-function pair([name, value]) {
-  const term = document.createElement("dt");
-  const description = document.createElement("dd");
-  term.textContent = name;
-  description.textContent = value;
-  description.className = "number";
-  return [term, description];
 }
 
 /**

@@ -1,6 +1,7 @@
 // What would be started, worked out by the server while a person changes the form.
 import { ApiError, isAbort } from "./api.js";
 import { shownValue } from "./config_schema.js";
+import { entryOf } from "./elements.js";
 import { bytes, grouped } from "./format.js";
 import { checkJob, checkSweep } from "./jobs_api.js";
 import { part } from "./parts.js";
@@ -114,15 +115,7 @@ export class JobCheck {
 
   /** @param {[string, string][]} entries */
   #showNumbers(entries) {
-    const pairs = entries.flatMap(([name, value]) => {
-      const term = document.createElement("dt");
-      const description = document.createElement("dd");
-      term.textContent = name;
-      description.textContent = value;
-      description.className = "number";
-      return [term, description];
-    });
-    part(this.#element, "numbers").replaceChildren(...pairs);
+    part(this.#element, "numbers").replaceChildren(...entries.flatMap(entryOf));
   }
 
   /**

@@ -1,5 +1,6 @@
 // One row of the table of runs. It stays the same element while its run goes on, so that what a
 // person has opened or focused in it stays so.
+import { link } from "./elements.js";
 import { runColourName, runDash } from "./run_look.js";
 import { changes } from "./runs_table.js";
 
@@ -143,12 +144,4 @@ function chip(words, title) {
   element.textContent = words;
   element.title = title;
   return element;
-}
-
-/** @param {string} href @param {string} words */
-function link(href, words) {
-  const anchor = document.createElement("a");
-  anchor.href = href;
-  anchor.textContent = words;
-  return anchor;
 }

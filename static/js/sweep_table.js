@@ -1,5 +1,6 @@
 // A sweep as a table: its runs, best first, with the settings in which they differ.
 import { shown } from "./differences.js";
+import { link } from "./elements.js";
 import { duration } from "./format.js";
 import { stateBadge, stateWord } from "./job_state.js";
 import { hasEnded } from "./jobs_api.js";
@@ -198,12 +199,4 @@ function cell(text = "") {
   element.className = "number";
   element.textContent = text;
   return element;
-}
-
-/** @param {string} href @param {string} words */
-function link(href, words) {
-  const anchor = document.createElement("a");
-  anchor.href = href;
-  anchor.textContent = words;
-  return anchor;
 }
