@@ -56,7 +56,7 @@ def even_loss(model: LanguageModel, ids: Tensor, window: int, tokens: int) -> fl
 def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int) -> float:
     """Mean loss over the windows of `ids` that begin at `starts` (N,)."""
     offsets = torch.arange(window, device=ids.device)
-    total = torch.zeros((), dtype=torch.float64, device=ids.device)
+    total = _zero(ids.device)
     for some in starts.split(_windows_at_once(model, ids, window)):
         places = some[:, None] + offsets
         total += _summed_loss(model, ids[places], ids[places + 1])
@@ -66,12 +66,18 @@ def _windows_loss(model: LanguageModel, ids: Tensor, starts: Tensor, window: int
 def _summed_loss(model: LanguageModel, x: Tensor, y: Tensor) -> Tensor:
     """x and its next tokens y (N, T) -> summed loss, a few large batches at a time."""
     size = _windows_at_once(model, x, x.shape[1])
-    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    total = _zero(x.device)
     for some_x, some_y in zip(x.split(size), y.split(size), strict=True):
         loss = F.cross_entropy(model(some_x).flatten(0, 1), some_y.flatten(), reduction="sum")
-        total += loss.double()
+        total += loss.to(total.dtype)
     return total
 
 
 def _windows_at_once(model: LanguageModel, ids: Tensor, window: int) -> int:
     return max(1, tokens_at_once(ids.device.type, model.vocab_size) // window)
+
+
+def _zero(device: torch.device) -> Tensor:
+    """To sum up on; Apple's GPUs know no double precision."""
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.zeros((), dtype=dtype, device=device)

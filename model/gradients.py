@@ -67,7 +67,10 @@ class Gradients:
         return total
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._lower):
+        # Each weight is used once, and a copy of it that is kept would escape a captured graph.
+        with torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._lower, cache_enabled=False
+        ):
             logits = self._forward(x)
         return F.cross_entropy(logits.float().flatten(0, 1), y.flatten())
 

@@ -7,6 +7,7 @@ a run from the moment its `config.json` has been renamed into place. Nothing is 
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -91,6 +92,9 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether its training came to the end."""
         return self.weights_path().is_file() and not self.state.path.exists()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def stamp(self) -> tuple[tuple[int, int], ...]:
         """Changes whenever a file that is read here is replaced, added or removed."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.config import RunConfig
+from model.config import NGramConfig, RunConfig
 from model.corpus import Corpus
 from model.distributed import World, joined_world
 from model.families import build_model
@@ -21,6 +21,7 @@ from model.run_folder import Metric, RunFolder
 from model.tokenizer import Tokenizer
 from model.train_state import TrainState, capture, restore
 
+CPU = torch.device("cpu")
 PROGRESS_S = 0.5
 STATE_S = 15.0  # between two states that no snapshot asks for
 
@@ -71,8 +72,13 @@ def train(
         if world.is_first:
             folder.create()
         with folder.state.locked() if world.is_first else nullcontext():
-            trainer = Trainer(folder, run, corpus, tokenizer, device, watcher, world, start)
-            return trainer.train()
+            try:
+                trainer = Trainer(folder, run, corpus, tokenizer, device, watcher, world, start)
+                return trainer.train()
+            except BaseException:
+                if world.is_first and not (folder.is_run() or folder.state.exists()):
+                    folder.remove()  # nothing in it is of use, and its name is free again
+                raise
 
 
 class Trainer:
@@ -90,16 +96,19 @@ class Trainer:
         start: LanguageModel | None = None,
     ) -> None:
         self.folder, self.run, self.config = folder, run, run.train
-        self.device, self.watcher, self.world = device, watcher or Watcher(), world or World()
+        # Counting is done by sorting, where a GPU is of no use.
+        self.device = CPU if isinstance(run.model, NGramConfig) else device
+        self.watcher, self.world = watcher or Watcher(), world or World()
         self.tokenizer = tokenizer
         self.train_ids, self.val_ids = (
-            torch.from_numpy(tokenizer.encode_array(part)).to(device) for part in corpus.split()
+            torch.from_numpy(tokenizer.encode_array(part)).to(self.device)
+            for part in corpus.split()
         )
         torch.manual_seed(self.config.seed)
         self.model = build_model(run.model)
         if start is not None:
             self.model.load_weights(start.state_dict())
-        self.model.to(device)
+        self.model.to(self.device)
         self.window = self.config.window or self.model.block_size
         require_windows(min(len(self.train_ids), len(self.val_ids)), self.window)
         if self.config.batch_size % (self.world.size * self.config.grad_accum):
@@ -116,7 +125,8 @@ class Trainer:
             self.folder.write_tokenizer(self.tokenizer)
         with half_the_threads() as threads:
             if isinstance(self.model, NGram):
-                self._count(self.model, threads)
+                if self.world.is_first:
+                    self._count(self.model, threads)
                 finished = True
             else:
                 finished = self._descend(threads)
@@ -143,7 +153,7 @@ class Trainer:
         """An n-gram model learns in one pass."""
         self.folder.forget_after(-1)
         with self.recorder(threads) as recorder:
-            model.count(self.train_ids.cpu())
+            model.count(self.train_ids)
             self.run = self.run.model_copy(update={"params": model.size})
             recorder.record(self._final_note(self.config.max_iters), model)
             recorder.wait()

@@ -194,6 +194,16 @@ def test_a_folder_that_is_deleted_stays_deleted(corpus, tmp_path) -> None:
     assert not folder.path.exists()
 
 
+def test_a_training_that_cannot_begin_leaves_nothing(corpus, tmp_path) -> None:
+    """So that the id can be used again: pairs make a text shorter than its characters told."""
+    pairs = plan_of(
+        model=SMALL.model_copy(update={"vocab_size": 400, "block_size": 200}), tokenizer="bpe"
+    )
+    with pytest.raises(ValueError, match="too few for a window of 200"):
+        go(RunFolder(tmp_path / "run"), pairs, corpus)
+    assert not (tmp_path / "run").exists()
+
+
 # Another run's weights
 
 

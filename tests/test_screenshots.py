@@ -21,6 +21,14 @@ PAGES = {
     "attention": "/attention?run=baseline&run2=case-1&layer=1",
     "runs": "/runs",
     "train": "/train?set=train.learning_rate=0.003&runs=grid&vary=model.n_head:values:2;4",
+    "job": "/train?job=",
+    "sweep": "/train?sweep=",
+}
+SWEEP = {
+    "title": "Heads and rates",
+    "hypothesis": "A higher rate learns faster.",
+    "config": {"train": {"max_iters": 60, "eval_interval": 20, "eval_iters": 1, "snapshots": 4}},
+    "grid": {"model.n_head": [2, 4], "train.learning_rate": [0.001, 0.01]},
 }
 
 PAGE_HEIGHT = "document.documentElement.scrollHeight"
@@ -33,9 +41,24 @@ FIGURES_FIT = """
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    data = tmp_path_factory.mktemp("data")
-    with LiveServer(Settings(checkpoints=ROOT / "checkpoints", data=data)) as server:
+    root = tmp_path_factory.mktemp("shipped")
+    shutil.copytree(ROOT / "checkpoints", root / "checkpoints")
+    settings = Settings(checkpoints=root / "checkpoints", data=root / "data", devices="cpu")
+    with LiveServer(settings) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def addresses(shipped: LiveServer) -> dict[str, str]:
+    """Of every page, those of a job and of a sweep that have been trained among them."""
+    id = shipped.http.post("/api/sweeps", json=SWEEP).json()["id"]
+
+    def sweep() -> dict:
+        return shipped.http.get(f"/api/sweeps/{id}").json()
+
+    wait_until(lambda: sweep()["states"] == {"done": 4}, 200)
+    found = {"job": sweep()["jobs"][0]["job"]["id"], "sweep": id}
+    return {name: shipped.url + path + found.get(name, "") for name, path in PAGES.items()}
 
 
 def settle(page: Page, name: str) -> None:
@@ -53,14 +76,23 @@ def settle(page: Page, name: str) -> None:
         case "train":
             expect(page.locator("#job-check")).to_have_attribute("data-state", "fine")
             page.locator("#config-form summary").last.click()
+        case "job":
+            expect(page.locator("#job-view .scatterlayer .trace").first).to_be_attached(
+                timeout=20_000
+            )
+            expect(page.locator("#job-view canvas").first).to_be_visible(timeout=20_000)
+        case "sweep":
+            expect(page.locator("#sweep-view .scatterlayer .trace").first).to_be_attached(
+                timeout=20_000
+            )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_everything_fits(page: Page, shipped: LiveServer, name: str, theme: str) -> None:
+def test_everything_fits(page: Page, addresses: dict[str, str], name: str, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
-    page.goto(shipped.url + PAGES[name])
+    page.goto(addresses[name])
     settle(page, name)
     for width in (360, 1280, 2560):
         page.set_viewport_size({"width": width, "height": 900})
