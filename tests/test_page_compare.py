@@ -330,3 +330,28 @@ def press_until_focused(page: Page, target: Locator) -> None:
         if target.evaluate("element => element === document.activeElement"):
             return
     pytest.fail("forty tabs did not reach it")
+
+
+def test_a_run_can_be_prompted_at_a_step_and_the_address_keeps_it(
+    page: Page, live: LiveServer
+) -> None:
+    open_page(page, live, length=20, seed=7, temperature=1, runs="baseline,baseline@50")
+    expect(panel(page, 1).get_by_label("Training step")).to_have_value("50")
+    panel(page, 1).get_by_label("Training step").select_option("step 10")
+    generate(page)
+    body = {"model": "baseline", "prompt": PROMPT, "max_tokens": 20, "seed": 7}
+    for number, step in ((0, None), (1, 10)):
+        answer = httpx.post(f"{live.url}/v1/completions", json=body | {"step": step})
+        text = "".join(panel(page, number).locator(".token").all_text_contents())
+        assert text == answer.json()["choices"][0]["text"]
+    assert parse_qs(urlsplit(page.url).query)["runs"] == ["baseline,baseline@10"]
+    link = panel(page, 1).get_by_role("link", name="See the attention")
+    assert parse_qs(urlsplit(link.get_attribute("href") or "").query)["step"] == ["10"]
+    page.reload()
+    expect(panel(page, 1).get_by_label("Training step")).to_have_value("10")
+
+
+def test_a_step_that_is_not_there_is_said(page: Page, live: LiveServer) -> None:
+    open_page(page, live, runs="baseline@7")
+    page.locator("#generate").click()
+    expect(panel(page, 0).get_by_role("alert")).to_contain_text("no snapshot at step 7")

@@ -76,6 +76,7 @@ import { eventData } from "./sse.js";
  * @typedef {object} CompletionRequest
  * @property {string} model
  * @property {string} prompt
+ * @property {number | null} [step] take the snapshot of this training step
  * @property {number} max_tokens
  * @property {number} [temperature]
  * @property {number | null} [top_k]

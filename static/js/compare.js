@@ -99,7 +99,7 @@ class ComparePage {
 
   /** @param {Partial<import("./state.js").State<ReturnType<typeof pageFields>>>} [changes] */
   #save(changes = {}) {
-    const runs = this.#shown.map(({ runId }) => runId);
+    const runs = this.#shown.map(({ choice }) => choice);
     this.#state = { ...this.#state, ...this.#composer.read(), runs, ...changes };
     const whole = this.#state.go;
     const address = addressOf(location.pathname, this.#fields, this.#state, { whole });

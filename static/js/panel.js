@@ -4,6 +4,7 @@ import { ApiError, isAbort, streamCompletion } from "./api.js";
 import { download } from "./download.js";
 import { grouped } from "./format.js";
 import { fillRunPicker, runDifferences, runFacts } from "./run_picker.js";
+import { fillStepPicker, runStep, runStepWord } from "./run_step.js";
 import { bits } from "./surprise.js";
 import { TokenText } from "./tokens.js";
 import { asJson, asText } from "./transcript.js";
@@ -24,6 +25,8 @@ export class Panel {
   #list;
   #onChange;
   #run;
+  /** @type {number | null} */
+  #step;
   #text;
   /** @type {AbortController | null} */
   #abort = null;
@@ -38,20 +41,25 @@ export class Panel {
   /**
    * @param {HTMLTemplateElement} template
    * @param {RunList} list
-   * @param {string} run
+   * @param {string} choice a run, or a run at a step
    * @param {{ onRun: () => void, onRemove: (panel: Panel) => void, onState: () => void }} on
    */
-  constructor(template, list, run, on) {
+  constructor(template, list, choice, on) {
     const content = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (content.firstElementChild);
     this.#list = list;
-    this.#run = run;
+    ({ run: this.#run, step: this.#step } = runStep(choice));
     this.#onChange = on.onState;
     this.#text = new TokenText(this.#part("text"));
     const picker = /** @type {HTMLSelectElement} */ (this.#part("picker"));
-    fillRunPicker(picker, list, run);
+    fillRunPicker(picker, list, this.#run);
     picker.addEventListener("change", () => {
-      this.#choose(picker.value);
+      this.#choose(picker.value, null);
+      on.onRun();
+    });
+    const step = /** @type {HTMLSelectElement} */ (this.#part("step"));
+    step.addEventListener("change", () => {
+      this.#choose(this.#run, step.value === "" ? null : Number(step.value));
       on.onRun();
     });
     this.#part("remove").addEventListener("click", () => on.onRemove(this));
@@ -67,9 +75,14 @@ export class Panel {
     return this.#run;
   }
 
+  /** The run and the step, in a word. */
+  get choice() {
+    return runStepWord({ run: this.#run, step: this.#step });
+  }
+
   /** How it stands, to be read aloud. */
   get report() {
-    return `${this.#run}: ${this.#statusText() || this.#part("error-text").textContent}`;
+    return `${this.choice}: ${this.#statusText() || this.#part("error-text").textContent}`;
   }
 
   get busy() {
@@ -91,7 +104,7 @@ export class Panel {
     this.#show("waiting");
     const slow = setTimeout(() => this.state === "waiting" && this.#showStatus(), SLOW_MS);
     try {
-      for await (const chunk of streamCompletion(request(this.#run, writing), abort.signal)) {
+      for await (const chunk of streamCompletion(this.#request(writing), abort.signal)) {
         if (abort.signal.aborted) break;
         this.#receive(chunk);
       }
@@ -145,10 +158,11 @@ export class Panel {
     this.#show("failed");
   }
 
-  /** @param {string} run */
-  #choose(run) {
+  /** @param {string} run @param {number | null} step */
+  #choose(run, step) {
     this.stop();
     this.#run = run;
+    this.#step = step;
     this.#writing = null;
     this.#context = null;
     this.#text.restart("");
@@ -161,10 +175,13 @@ export class Panel {
     const chips = run ? runDifferences(run, this.#list.runs) : [];
     this.#part("title").textContent = run?.title || this.#run;
     this.#part("id").textContent = this.#run;
-    this.#part("facts").textContent = run ? runFacts(run) : "";
+    this.#part("facts").textContent = run ? runFacts(run, this.#step) : "";
     this.#part("differences").replaceChildren(...chips);
-    this.#part("text").setAttribute("aria-label", `Text written by ${this.#run}`);
-    this.#part("remove").setAttribute("aria-label", `Remove ${this.#run}`);
+    const step = /** @type {HTMLSelectElement} */ (this.#part("step"));
+    fillStepPicker(step, run, this.#step);
+    step.hidden = step.options.length < 2;
+    this.#part("text").setAttribute("aria-label", `Text written by ${this.choice}`);
+    this.#part("remove").setAttribute("aria-label", `Remove ${this.choice}`);
   }
 
   /** @param {PanelState} state */
@@ -240,7 +257,9 @@ export class Panel {
     link.hidden = !run?.attention;
     if (!run?.attention) return;
     const text = ((this.#writing?.prompt ?? "") + this.#text.written).slice(-run.block_size);
-    link.href = `/attention?${new URLSearchParams({ run: run.id, text })}`;
+    const params = new URLSearchParams({ run: run.id, text });
+    if (this.#step !== null) params.set("step", String(this.#step));
+    link.href = `/attention?${params}`;
   }
 
   #find() {
@@ -254,7 +273,7 @@ export class Panel {
   async #copy() {
     try {
       await navigator.clipboard.writeText(asText(this.#transcript()));
-      announce(`Copied the text of ${this.#run}`);
+      announce(`Copied the text of ${this.choice}`);
     } catch {
       announce("The browser does not let this page copy; select the text instead");
     }
@@ -263,7 +282,7 @@ export class Panel {
   /** @param {"txt" | "json"} kind */
   #save(kind) {
     const transcript = this.#transcript();
-    const name = `sidelight-${this.#run}-${transcript.sampling.seed}.${kind}`;
+    const name = `sidelight-${this.choice}-${transcript.sampling.seed}.${kind}`;
     const [content, type] =
       kind === "txt"
         ? [asText(transcript), "text/plain"]
@@ -275,7 +294,17 @@ export class Panel {
     if (!this.#writing) throw new Error("nothing has been written");
     const { prompt, ...sampling } = this.#writing;
     const { tokens } = this.#text;
-    return { run: this.#run, prompt, context: this.#context, sampling, tokens };
+    const written = { prompt, context: this.#context, sampling, tokens };
+    return { run: this.#run, step: this.#step, ...written };
+  }
+
+  /**
+   * @param {Writing} writing
+   * @returns {import("./api.js").CompletionRequest}
+   */
+  #request({ prompt, length, ...sampling }) {
+    const model = { model: this.#run, step: this.#step };
+    return { ...model, prompt, max_tokens: length, logprobs: ALTERNATIVES, ...sampling };
   }
 
   /** @param {string} name */
@@ -284,15 +313,6 @@ export class Panel {
     if (!(part instanceof HTMLElement)) throw new Error(`the panel has no part "${name}"`);
     return part;
   }
-}
-
-/**
- * @param {string} run
- * @param {Writing} writing
- * @returns {import("./api.js").CompletionRequest}
- */
-function request(run, { prompt, length, ...sampling }) {
-  return { model: run, prompt, max_tokens: length, logprobs: ALTERNATIVES, ...sampling };
 }
 
 /** @param {string} message */

@@ -29,10 +29,11 @@ export function fillRunPicker(select, { runs, broken }, chosen) {
 
 /**
  * @param {Run} run
- * @returns {string} loss, parameters, context
+ * @param {number | null} step of its training
+ * @returns {string} loss at the end, parameters, context
  */
-export function runFacts(run) {
-  const loss = run.val_loss === null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
+export function runFacts(run, step) {
+  const loss = run.val_loss === null || step !== null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
   return [...loss, millions(run.params), `context ${run.block_size}`].join(" · ");
 }
 

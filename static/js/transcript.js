@@ -4,6 +4,7 @@ import { bits } from "./surprise.js";
 /**
  * @typedef {object} Transcript
  * @property {string} run
+ * @property {number | null} step of its training; null at the end
  * @property {string} prompt
  * @property {import("./api.js").Context | null} context
  * @property {import("./composer.js").Sampling} sampling
@@ -22,7 +23,7 @@ export function asText({ prompt, tokens }) {
  * @param {Transcript} transcript
  * @returns {string} JSON with every character's probability and its alternatives
  */
-export function asJson({ run, prompt, context, sampling, tokens }) {
+export function asJson({ run, step, prompt, context, sampling, tokens }) {
   const odds = tokens.map(({ text, logprob, top }) => ({
     text,
     logprob,
@@ -31,5 +32,5 @@ export function asJson({ run, prompt, context, sampling, tokens }) {
     alternatives: Object.fromEntries(top.map(([other, lp]) => [other, Math.exp(lp)])),
   }));
   const text = tokens.map((token) => token.text).join("");
-  return JSON.stringify({ run, prompt, context, sampling, text, tokens: odds }, null, 2);
+  return JSON.stringify({ run, step, prompt, context, sampling, text, tokens: odds }, null, 2);
 }
