@@ -33,7 +33,8 @@ export function fillRunPicker(select, { runs, broken }, chosen) {
  * @returns {string} loss at the end, parameters, context
  */
 export function runFacts(run, step) {
-  const loss = run.val_loss === null || step !== null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
+  const loss =
+    run.val_loss === null || step !== null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
   return [...loss, millions(run.params), `context ${run.block_size}`].join(" · ");
 }
 
