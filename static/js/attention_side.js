@@ -3,6 +3,7 @@ import { attentionFile, attentionMaps, isAbort } from "./api.js";
 import { download } from "./download.js";
 import { glyphs } from "./glyphs.js";
 import { Heatmap } from "./heatmap.js";
+import { tokenUnit } from "./losses.js";
 import { readNpy } from "./npy.js";
 import { Thumbnails } from "./thumbnails.js";
 import { TokenStrip } from "./token_strip.js";
@@ -96,7 +97,7 @@ export class AttentionSide {
     this.part("figures").hidden = false;
     const cropped = this.part("cropped");
     cropped.hidden = !header.text_offset;
-    cropped.textContent = `This run sees ${header.length} characters at once: the first ${header.text_offset} of the text are left out.`;
+    cropped.textContent = `This run sees ${header.length} ${tokenUnit(this.run)} at once: the first ${header.text_offset} characters of the text are left out.`;
     this.selection.layer = Math.min(this.selection.layer, header.n_layer - 1);
     this.selection.head = Math.min(this.selection.head, header.n_head - 1);
     this.thumbnails.choose(this.selection);

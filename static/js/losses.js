@@ -17,6 +17,14 @@ export function perCharacter(run) {
 }
 
 /**
+ * @param {Tokenized | undefined} run
+ * @returns {string} what its tokens are called
+ */
+export function tokenUnit(run) {
+  return !run || perCharacter(run) ? "characters" : "tokens";
+}
+
+/**
  * @param {readonly Tokenized[]} runs
  * @returns {boolean} whether there are different tokenizers among them
  */

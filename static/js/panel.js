@@ -3,6 +3,7 @@ import { announce } from "./announce.js";
 import { ApiError, isAbort, streamCompletion } from "./api.js";
 import { download } from "./download.js";
 import { grouped } from "./format.js";
+import { tokenUnit } from "./losses.js";
 import { fillRunPicker, runDifferences, runFacts } from "./run_picker.js";
 import { fillStepPicker, runStep, runStepWord } from "./run_step.js";
 import { bits } from "./surprise.js";
@@ -207,6 +208,7 @@ export class Panel {
   }
 
   #statusText() {
+    const unit = tokenUnit(this.#find());
     const count = grouped(this.#text.tokens.length);
     switch (this.state) {
       case "waiting": {
@@ -216,13 +218,13 @@ export class Panel {
           : "Waiting for the first character";
       }
       case "writing":
-        return `${count} of ${grouped(this.#writing?.length ?? 0)}${this.#speed(" characters/s")}`;
+        return `${count} of ${grouped(this.#writing?.length ?? 0)}${this.#speed(` ${unit}/s`)}`;
       case "done":
-        return `${count} characters${this.#speed("/s")} · ${this.#meanSurprise()}`;
+        return `${count} ${unit}${this.#speed("/s")} · ${this.#meanSurprise()}`;
       case "stopped":
-        return `Stopped after ${count} characters${this.#speed("/s")}`;
+        return `Stopped after ${count} ${unit}${this.#speed("/s")}`;
       case "failed":
-        return this.#text.tokens.length > 0 ? `Broke off after ${count} characters` : "";
+        return this.#text.tokens.length > 0 ? `Broke off after ${count} ${unit}` : "";
       default:
         return "";
     }
@@ -248,7 +250,8 @@ export class Panel {
     if (!cropped) return;
     const { seen_tokens: seen, prompt_tokens: all } = context;
     const last = seen === 1 ? "the last one" : `the last ${grouped(seen)}`;
-    this.#part("context").textContent = `Saw only ${last} of ${grouped(all)} characters.`;
+    this.#part("context").textContent =
+      `Saw only ${last} of ${grouped(all)} ${tokenUnit(this.#find())}.`;
   }
 
   #linkToAttention() {
