@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,3 +52,9 @@ class Settings(BaseSettings):
     shutdown_seconds: int = Field(
         3, ge=0, description="How long open streams may go on once the server is told to stop."
     )
+
+    @field_validator("checkpoints", "data")
+    @classmethod
+    def _from_anywhere(cls, folder: Path) -> Path:
+        """A job's process does not work in the folder that the server was started in."""
+        return folder.resolve()

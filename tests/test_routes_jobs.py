@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -326,3 +327,16 @@ def test_fifty_watchers_share_one_look_at_the_folder(server) -> None:
         server.http.post(f"/api/jobs/{job['id']}/cancel")
         assert len({count.result() for count in counts}) == 1, "all see the same"
     wait_until(lambda: server.app.state.watchers.following() == {}, SLOW)
+
+
+@pytest.mark.slow
+def test_folders_named_from_where_the_server_was_started_serve_its_jobs(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(checkpoints=Path("runs"), data=Path("data"), devices="cpu")
+    with LiveServer(settings) as server:
+        server.http.post("/api/corpora?name=small.txt", content=TEXT)
+        job = begin(server, config=TINY, run_id="near")
+        assert wait_for(server, job["id"], "done", "failed")["message"] == ""
+    assert (tmp_path / "runs" / "near" / "model.safetensors").is_file()
