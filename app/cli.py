@@ -133,7 +133,7 @@ def attention(
     with _lent(run, step, checkpoints) as loaded:
         seen = inspect(loaded, text, layers, heads, Settings().attention_cells)
     if out is None:
-        labels = [repr(token)[1:-1] for token in seen.tokens]
+        labels = [repr(token)[1:-1] for token in seen.window.tokens]
         rows = zip(labels, seen.maps[0, 0].tolist(), strict=True)
         _table(["", *labels], [[label, *_weights(row)] for label, row in rows])
     elif out.suffix == ".npy":
@@ -216,11 +216,12 @@ def train(
 def _cells(seen: "Inspection") -> Iterator[list[object]]:
     """A row for each number that is not zero by causality, below a row of names."""
     yield ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    tokens = seen.window.tokens
     for maps, layer in zip(seen.maps.tolist(), seen.layers, strict=True):
         for rows, head in zip(maps, seen.heads, strict=True):
-            for q, token in enumerate(seen.tokens):
+            for q, token in enumerate(tokens):
                 for k in range(q + 1):
-                    yield [layer, head, q, k, token, seen.tokens[k], rows[q][k]]
+                    yield [layer, head, q, k, token, tokens[k], rows[q][k]]
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class _Request(BaseModel):
+class ApiRequest(BaseModel):
     """A field that is null counts as left out, as OpenAI's clients expect."""
 
     model_config = ConfigDict(extra="forbid")
@@ -52,11 +52,11 @@ class _Request(BaseModel):
         return fields
 
 
-class StreamOptions(_Request):
+class StreamOptions(ApiRequest):
     include_usage: bool = Field(False, description="Send one more event, with the usage.")
 
 
-class CompletionRequest(_Request):
+class CompletionRequest(ApiRequest):
     """What to go on writing, and how the tokens are drawn."""
 
     model: str = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
@@ -199,43 +199,6 @@ class Model(BaseModel):
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class AttentionRequest(_Request):
-    """A text, and which heads of which run should read it."""
-
-    run: str = Field(description="Id of a run.", examples=["baseline"])
-    text: str = Field(
-        min_length=1,
-        max_length=MAX_PROMPT_CHARACTERS,
-        description="The text; of a longer one than the context, the end.",
-        examples=["To be, or not to be"],
-    )
-    step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
-    layers: Annotated[list[TokenId], Field(min_length=1, max_length=96)] | None = Field(
-        None, description="Only these layers, from 0; all if left out."
-    )
-    heads: Annotated[list[TokenId], Field(min_length=1, max_length=96)] | None = Field(
-        None, description="Only these heads, from 0; all if left out."
-    )
-    kind: Literal["raw"] = Field("raw", description="`raw`: the softmax as the model uses it.")
-
-
-class AttentionReply(BaseModel):
-    """The maps of the chosen heads; the rows of each sum to 1."""
-
-    run: str
-    step: int | None
-    tokens: list[str] = Field(description="The T tokens that were seen.")
-    text_offset: int = Field(description="Characters of the text that come before the first token.")
-    n_layer: int = Field(description="Layers of the model.")
-    n_head: int = Field(description="Heads of each layer.")
-    layers: list[int] = Field(description="The layers that are here.")
-    heads: list[int] = Field(description="The heads that are here.")
-    shape: list[int] = Field(description="Layers, heads, T, T.")
-    maps: list[list[list[list[float]]]] = Field(
-        description="[layer][head][query][key], rounded to 8 decimals."
-    )
 
 
 class Health(BaseModel):

@@ -1,12 +1,16 @@
 """From ids to the attention of every head."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from model.gpt import GPT
 from model.language_model import LanguageModel
+from model.trace import Trace
+
+Kind = Literal["raw", "value_weighted", "output_weighted", "rollout"]
 
 
 class NoAttention(ValueError):
@@ -30,9 +34,9 @@ def attention_maps(
         raise NoAttention(f"a {model.config.kind} model has no attention heads")
     if not ids:
         raise ValueError("there must be at least one token to look at")
-    maps: list[Tensor] = []
-    device = model.wte.weight.device
-    model(torch.tensor([list(ids)], device=device), maps=maps)
+    trace = Trace()
+    model(torch.tensor([list(ids)], device=model.wte.weight.device), trace)
+    maps = [layer.weights for layer in trace.attention]
     chosen_layers = range(model.config.n_layer) if layers is None else layers
     chosen_heads = list(range(model.config.n_head)) if heads is None else list(heads)
     return torch.stack([maps[layer][0, chosen_heads] for layer in chosen_layers]).float().cpu()

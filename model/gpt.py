@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.config import GPTConfig
 from model.kv_cache import KeyValueCache, LayerCache
 from model.language_model import LanguageModel
+from model.trace import AttentionTrace, Trace
 
 
 class GPT(LanguageModel):
@@ -37,13 +38,13 @@ class GPT(LanguageModel):
         return self.config.block_size
 
     def forward(
-        self, ids: Tensor, maps: list[Tensor] | None = None, cache: KeyValueCache | None = None
+        self, ids: Tensor, trace: Trace | None = None, cache: KeyValueCache | None = None
     ) -> Tensor:
         """ids (B, T) -> logits (B, T, vocab_size).
 
-        With `maps`, each block appends its attention (B, H, T, T), and the output is computed from
-        those very maps. With `cache`, `ids` go on from the positions the cache already holds:
-        either all of a sequence's beginning at once, or one id at a time.
+        With `trace`, each block adds its attention and what it leaves on the residual stream, and
+        the output is computed from those very numbers. With `cache`, `ids` go on from the positions
+        the cache already holds: either all of a sequence's beginning at once, or one id at a time.
         """
         T = ids.shape[1]
         start = cache.length if cache else 0
@@ -55,8 +56,10 @@ class GPT(LanguageModel):
             x = x + self.wpe.weight[start : start + T]
         else:
             rotation = self.get_buffer("rotations")[start : start + T]  # (T, D/2, 2)
+        if trace is not None:
+            trace.stream.append(x)
         for i, block in enumerate(self.blocks):
-            x = block(x, rotation, maps, cache.layers[i] if cache else None)
+            x = block(x, rotation, trace, cache.layers[i] if cache else None)
         if cache:
             cache.length += T
         logits: Tensor = self.lm_head(self.norm(x))  # (B, T, V)
@@ -103,12 +106,14 @@ class Block(nn.Module):
         self,
         x: Tensor,
         rotation: Tensor | None,
-        maps: list[Tensor] | None,
+        trace: Trace | None,
         cache: LayerCache | None,
     ) -> Tensor:
-        x = x + self.attn(self.norm_1(x), rotation, maps, cache)
-        x = x + self.mlp(self.norm_2(x))
-        return x
+        after_attention = x + self.attn(self.norm_1(x), rotation, trace, cache)
+        after_mlp: Tensor = after_attention + self.mlp(self.norm_2(after_attention))
+        if trace is not None:
+            trace.stream += [after_attention, after_mlp]
+        return after_mlp
 
 
 class CausalSelfAttention(nn.Module):
@@ -129,7 +134,7 @@ class CausalSelfAttention(nn.Module):
         self,
         x: Tensor,
         rotation: Tensor | None,
-        maps: list[Tensor] | None,
+        trace: Trace | None,
         cache: LayerCache | None,
     ) -> Tensor:
         B, T, C = x.shape
@@ -145,13 +150,13 @@ class CausalSelfAttention(nn.Module):
             q, k = _rotate(q, rotation), _rotate(k, rotation)
         if cache is not None:
             k, v = cache.extend(k, v)
-        if maps is None:
+        if trace is None:
             dropout = self.dropout if self.training else 0.0
             y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=T > 1)
         else:
             weights = attention_weights(q, k)
-            maps.append(weights)
             y = weights @ v
+            trace.attention.append(AttentionTrace(q, k, v, weights, y))
         projected: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
         return projected
 

@@ -10,6 +10,7 @@ from model.attention import NoAttention, attention_maps
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig
 from model.gpt import GPT, CausalConv, attention_weights
+from model.trace import Trace
 
 TODAY = GPTConfig(
     vocab_size=11,
@@ -79,8 +80,8 @@ def test_a_later_token_changes_nothing_before_it(config: GPTConfig) -> None:
 @CONFIGS
 def test_the_maps_are_those_of_the_forward_pass(config: GPTConfig) -> None:
     model, x = make(config), ids(config, 12)
-    maps: list[torch.Tensor] = []
-    torch.testing.assert_close(model(x, maps=maps), model(x), rtol=1e-4, atol=1e-5)
+    trace = Trace()
+    torch.testing.assert_close(model(x, trace), model(x), rtol=1e-4, atol=1e-5)
     attended: list[torch.Tensor] = []
     hooks = [
         block.attn.proj.register_forward_pre_hook(lambda _, args: attended.append(args[0]))
@@ -93,12 +94,12 @@ def test_the_maps_are_those_of_the_forward_pass(config: GPTConfig) -> None:
         )
         for block in model.blocks
     ]
-    model(x)  # the fused path, without maps
+    model(x)  # the fused path, without a trace
     for hook in hooks:
         hook.remove()
-    for weights, qkv, output in zip(maps, values, attended, strict=True):
+    for layer, qkv, output in zip(trace.attention, values, attended, strict=True):
         v = qkv.chunk(3, dim=-1)[2].unflatten(-1, (config.n_head, -1)).transpose(1, 2)
-        mixed = (weights @ v).transpose(1, 2).flatten(2)
+        mixed = (layer.weights @ v).transpose(1, 2).flatten(2)
         torch.testing.assert_close(mixed, output, rtol=1e-4, atol=1e-5)
 
 

@@ -22,6 +22,7 @@ MODEL_MAY_USE = {
     "pydantic",
     "pydantic_core",
     "safetensors",
+    "scipy",
     "tokenizers",
     "torch",
 } | sys.stdlib_module_names

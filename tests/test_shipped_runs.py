@@ -9,6 +9,7 @@ from model.config import GPTConfig
 from model.corpus import tiny_shakespeare
 from model.evaluation import whole_loss
 from model.run_folder import RunFolder, run_folders
+from model.trace import Trace
 
 TEXT = "ROMEO:\nBut, soft! what light th"
 EXERCISE = {  # validation losses that the tuning exercise reported
@@ -38,7 +39,7 @@ def test_attention_sums_to_one_and_sees_no_future_at_every_step(folder: RunFolde
 def test_maps_and_the_fused_forward_pass_give_the_same_logits(folder: RunFolder) -> None:
     model, ids = folder.load_model(), folder.read_tokenizer().encode(TEXT)
     x = torch.tensor([ids])
-    torch.testing.assert_close(model(x, maps=[]), model(x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(x, Trace()), model(x), rtol=1e-4, atol=1e-4)
 
 
 @by_id

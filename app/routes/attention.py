@@ -7,11 +7,12 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from app import examples
+from app.attention_schemas import AttentionReply, AttentionRequest
 from app.attention_wire import compact, npy
 from app.deps import RegistryDep, SettingsDep, borrow
 from app.errors import ErrorReply
-from app.inspection import Inspection, check_size, inspect
-from app.schemas import AttentionReply, AttentionRequest
+from app.inspection import Inspection, inspect
+from app.reading import check_size
 from app.settings import Settings
 
 NPY = "application/x-npy"
@@ -83,13 +84,11 @@ def _encoded(seen: Inspection, accept: str, settings: Settings) -> Response:
 
 def _header(seen: Inspection) -> dict[str, Any]:
     """All but the maps."""
-    return {
-        "run": seen.run,
-        "step": seen.step,
-        "tokens": seen.tokens,
-        "text_offset": seen.text_offset,
-        "n_layer": seen.n_layer,
-        "n_head": seen.n_head,
+    return seen.window.facts() | {
+        "kind": "raw",
+        "merge": None,
+        "merge_by": "mean",
+        "largest": float(seen.maps.max()),
         "layers": seen.layers,
         "heads": seen.heads,
     }

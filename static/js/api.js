@@ -46,33 +46,6 @@ import { eventData } from "./sse.js";
  */
 
 /**
- * @typedef {object} AttentionRequest
- * @property {string} run
- * @property {string} text
- * @property {number | null} [step]
- * @property {number[] | null} [layers]
- * @property {number[] | null} [heads]
- * @property {string} [kind]
- *
- * @typedef {object} AttentionHeader
- * @property {string} run
- * @property {number | null} step
- * @property {string[]} tokens
- * @property {number} text_offset leading characters that did not fit the context
- * @property {number} n_layer
- * @property {number} n_head
- * @property {number[]} layers
- * @property {number[]} heads
- * @property {number} length T
- * @property {number} scale what stands for 1
- *
- * @typedef {object} AttentionMaps
- * @property {AttentionHeader} header
- * @property {Uint8Array} triangles for each layer and head, the lower triangle row by row:
- *   T(T+1)/2 values from 0 to header.scale
- */
-
-/**
  * @typedef {object} CompletionRequest
  * @property {string} model
  * @property {string} prompt
@@ -141,31 +114,6 @@ export async function listRuns(signal) {
  */
 export async function getRun(id, signal) {
   return (await send(`/api/runs/${encodeURIComponent(id)}`, { signal })).json();
-}
-
-/**
- * Every map at once, as bytes: enough for pictures.
- * @param {AttentionRequest} request
- * @param {AbortSignal} [signal]
- * @returns {Promise<AttentionMaps>}
- */
-export async function attentionMaps(request, signal) {
-  const accept = "application/octet-stream";
-  const buffer = await (await post("/api/attention", request, { accept, signal })).arrayBuffer();
-  const length = new DataView(buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  return { header, triangles: new Uint8Array(buffer, 4 + length) };
-}
-
-/**
- * The exact numbers, as a file.
- * @param {AttentionRequest} request
- * @param {"application/json" | "application/x-npy"} accept
- * @param {AbortSignal} [signal]
- * @returns {Promise<Blob>}
- */
-export async function attentionFile(request, accept, signal) {
-  return (await post("/api/attention", request, { accept, signal })).blob();
 }
 
 /**

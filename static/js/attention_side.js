@@ -1,5 +1,6 @@
 // One run on the attention page: its heads, the chosen one's map, the text shaded by it.
-import { attentionFile, attentionMaps, isAbort } from "./api.js";
+import { isAbort } from "./api.js";
+import { attentionFile, attentionMaps } from "./attention_api.js";
 import { download } from "./download.js";
 import { glyphs } from "./glyphs.js";
 import { Heatmap } from "./heatmap.js";
@@ -29,7 +30,7 @@ export class AttentionSide {
     this.listener = listener;
     this.text = "";
     this.brightest = 1;
-    /** @type {import("./api.js").AttentionMaps | null} */
+    /** @type {import("./attention_api.js").AttentionMaps | null} */
     this.maps = null;
     /** @type {AbortController | null} */
     this.request = null;

@@ -1,5 +1,5 @@
 // The heads of a run while it trains: a picture of each, at any snapshot so far.
-import { attentionMaps } from "./api.js";
+import { attentionMaps } from "./attention_api.js";
 import { hasEnded } from "./jobs_api.js";
 import { part } from "./parts.js";
 import { StepSlider } from "./step_slider.js";
@@ -19,7 +19,7 @@ export class FormingHeads {
   #job = null;
   /** @type {Step[]} */
   #steps = [];
-  /** of the text that is shown @type {Map<Step, import("./api.js").AttentionMaps>} */
+  /** of the text that is shown @type {Map<Step, import("./attention_api.js").AttentionMaps>} */
   #maps = new Map();
   #text = "";
   #asking = false;

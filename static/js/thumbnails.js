@@ -1,7 +1,7 @@
 // Every head of every layer as a small picture. One is chosen; arrow keys move the choice.
 import { palette } from "./colour_scale.js";
 
-/** @typedef {import("./api.js").AttentionMaps} AttentionMaps */
+/** @typedef {import("./attention_api.js").AttentionMaps} AttentionMaps */
 /** @typedef {{ layer: number, head: number }} Place */
 
 export class Thumbnails {
