@@ -41,7 +41,7 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, a
 	$(BIN)/python -m ruff format .
 	node_modules/.bin/biome check --write static
 
-bench: $(VENV)/.dev ## run the benchmarks of minutes; rows go to build/bench/NAME.json
+bench: $(VENV)/.bench $(VENV)/.browser ## run the benchmarks of minutes; rows go to build/bench/NAME.json
 	@mkdir -p build/bench
 	@for file in $$(grep -l -e '--json' bench/*.py | grep -v ablation); do \
 	  echo "bench: $$file"; \
@@ -92,6 +92,11 @@ $(VENV)/.run: $(PLAIN) | $(BIN)/python
 $(VENV)/.dev: $(VENV)/.run
 	@echo "Installing what tests and checks Sidelight."
 	@$(PIP) install -c constraints.txt -e '.[shakespeare,dev]'
+	@touch $@
+
+# What the benchmarks measure against.
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
 
 # The browser tests want a Chromium: the machine's own, or else the one that Playwright downloads.

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.attention_wire import Encoding
 from app.schemas import MAX_PROMPT_CHARACTERS, ApiRequest, TokenId
 from model.ablation import Fill
-from model.attention import Kind
+from model.attention import Kind, Merge, MergeBy
 
 Indices = Annotated[list[TokenId], Field(min_length=1, max_length=256)]
 Place = Annotated[list[TokenId], Field(min_length=2, max_length=2)]
@@ -64,11 +65,11 @@ class AttentionRequest(RunReading):
         "to the residual stream. `rollout`: through this head and all layers below it, to the "
         "tokens at the bottom.",
     )
-    merge: Literal["heads", "all"] | None = Field(
+    merge: Merge | None = Field(
         None, description="One map for each layer, or one in all, instead of one for each head."
     )
-    merge_by: Literal["mean", "max"] = Field("mean", description="How maps become one.")
-    encoding: Literal["uint8", "sqrt8"] = Field(
+    merge_by: MergeBy = Field("mean", description="How maps become one.")
+    encoding: Encoding = Field(
         "uint8",
         description="A byte of the compact form: round(scale p), or `sqrt8`, "
         "round(255 sqrt(p / largest)), which keeps small weights apart.",
@@ -76,11 +77,11 @@ class AttentionRequest(RunReading):
 
 
 class AttentionReply(Window):
-    """The maps of the chosen heads; of kind `raw` and `rollout` the rows of each sum to 1."""
+    """The maps of the chosen heads; rows of `raw` and `rollout`, and of their means, sum to 1."""
 
     kind: Kind
-    merge: Literal["heads", "all"] | None
-    merge_by: Literal["mean", "max"]
+    merge: Merge | None
+    merge_by: MergeBy
     layers: list[int] = Field(description="The layers that are here, or are merged.")
     heads: list[int] = Field(description="The heads that are here, or are merged.")
     largest: float = Field(description="The largest number of all.")

@@ -3,14 +3,13 @@
 Commands import what they need themselves, so that `--help` does not wait for torch.
 """
 
-import csv
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -19,7 +18,6 @@ from app.errors import RequestError
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.inspection import Inspection
     from app.registry import LoadedRun
 
 cli = typer.Typer(
@@ -115,32 +113,42 @@ def attention(
     text: Annotated[str, typer.Argument(help="The text to read.")],
     layer: Annotated[int | None, typer.Option(min=0, help="Only this layer, from 0.")] = None,
     head: Annotated[int | None, typer.Option(min=0, help="Only this head, from 0.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write a .npy or .csv file instead.")] = None,
+    kind: Annotated[
+        Literal["raw", "value_weighted", "output_weighted", "rollout"],
+        typer.Option(help="What is measured; docs/attention.md explains each."),
+    ] = "raw",
+    merge: Annotated[
+        Literal["heads", "all"] | None,
+        typer.Option(help="One map for each layer, or one in all."),
+    ] = None,
+    merge_by: Annotated[Literal["mean", "max"], typer.Option(help="How maps become one.")] = "mean",
+    roles: Annotated[bool, typer.Option("--roles", help="Print what each head does.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write a .npy, .csv or .json file.")] = None,
     step: Step = None,
     checkpoints: Checkpoints = None,
 ) -> None:
-    """Print what one head looks at, or write the maps of all to a file."""
-    from app.attention_wire import npy
+    """Print what one head looks at, or what each does, or write the maps of all to a file."""
+    from app.attention_command import map_table, role_table, trouble, write_maps
+    from app.attention_schemas import AttentionRequest
     from app.inspection import inspect
+    from app.reading import Reader
 
     if not text:
         _stop("the text is empty")
-    if out is not None and out.suffix not in (".npy", ".csv"):
-        _stop("--out must end in .npy or .csv")
-    if out is None and (layer is None or head is None):
-        _stop("name one --layer and --head to print, or a file with --out")
     layers, heads = None if layer is None else [layer], None if head is None else [head]
+    asked = AttentionRequest.model_construct(  # typer has checked what it can
+        run=run, text=text, layers=layers, heads=heads, kind=kind, merge=merge, merge_by=merge_by
+    )
+    if wrong := trouble(asked, roles, out):
+        _stop(wrong)
+    reader = Reader(Settings().attention_cells)
     with _lent(run, step, checkpoints) as loaded:
-        seen = inspect(loaded, text, layers, heads, Settings().attention_cells)
-    if out is None:
-        labels = [repr(token)[1:-1] for token in seen.window.tokens]
-        rows = zip(labels, seen.maps[0, 0].tolist(), strict=True)
-        _table(["", *labels], [[label, *_weights(row)] for label, row in rows])
-    elif out.suffix == ".npy":
-        out.write_bytes(npy(seen.maps))
-    else:
-        with out.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(_cells(seen))
+        if roles:
+            _table(role_table(reader.read(loaded, text)))
+        elif out is None:
+            _table(map_table(inspect(loaded, asked, reader)))
+        else:
+            write_maps(inspect(loaded, asked, reader), out)
 
 
 @cli.command()
@@ -155,7 +163,7 @@ def runs(checkpoints: Checkpoints = None) -> None:
         [run.id, run.title, f"{run.params:,}", *map(_loss, (run.train_loss, run.val_loss))]
         for run in listed.runs
     ]
-    _table(["run", "title", "parameters", "train loss", "val loss"], rows)
+    _table([["run", "title", "parameters", "train loss", "val loss"], *rows])
     for folder in listed.broken:
         print(f"{folder.id} is broken: {folder.reason}", file=sys.stderr)
 
@@ -213,17 +221,6 @@ def train(
         print(f"{folder.path} is ready")
 
 
-def _cells(seen: "Inspection") -> Iterator[list[object]]:
-    """A row for each number that is not zero by causality, below a row of names."""
-    yield ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
-    tokens = seen.window.tokens
-    for maps, layer in zip(seen.maps.tolist(), seen.layers, strict=True):
-        for rows, head in zip(maps, seen.heads, strict=True):
-            for q, token in enumerate(tokens):
-                for k in range(q + 1):
-                    yield [layer, head, q, k, token, tokens[k], rows[q][k]]
-
-
 @contextmanager
 def _lent(run: str, step: int | None, checkpoints: Path | None) -> Iterator["LoadedRun"]:
     """The loaded run; whatever goes wrong with it or its text is one line on stderr."""
@@ -258,12 +255,8 @@ def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _weights(row: list[float]) -> list[str]:
-    return [f"{weight:.2f}" if weight else "" for weight in row]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> None:
-    """Columns as wide as their widest cell; all but the first two are numbers or labels."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in [head, *rows]:
+def _table(rows: list[list[str]]) -> None:
+    """Columns as wide as their widest cell, each beginning where its name does."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())

@@ -190,7 +190,7 @@ def _first_problem(problems: Any) -> tuple[str, str | None]:
     problem = problems[0]
     if problem["type"] == "json_invalid":
         return f"the body is not valid JSON: {problem['ctx']['error']}", None
-    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
+    place = [str(part) for part in problem["loc"][1:]]  # the first says whether it is in the body
     # A union reports each of its branches; the branch's name is no part of the field's path.
     if problem["type"] == "fields_disagree":
         place.append(problem["ctx"]["field"])

@@ -70,6 +70,12 @@ CORPUS: dict[str, Any] = {
 ATTENTION_REQUESTS: dict[str, dict[str, Any]] = {
     "one head": {"run": "baseline", "text": "Oh", "layers": [0], "heads": [1]},
     "every head": {"run": "baseline", "text": "To be, or not to be"},
+    "one map for each layer": {
+        "run": "baseline",
+        "text": "To be, or not to be",
+        "kind": "rollout",
+        "merge": "heads",
+    },
 }
 
 ATTENTION: dict[str, Any] = {
@@ -79,12 +85,199 @@ ATTENTION: dict[str, Any] = {
     "text_offset": 0,
     "n_layer": 4,
     "n_head": 4,
+    "kind": "raw",
+    "merge": None,
+    "merge_by": "mean",
     "layers": [0],
     "heads": [1],
+    "largest": 1.0,
     "shape": [1, 1, 2, 2],
     "maps": [[[[1.0, 0.0], [0.25, 0.75]]]],
 }
 
+
+ROLES_REQUESTS: dict[str, dict[str, Any]] = {
+    "a line": {"run": "baseline", "text": "To be, or not to be"},
+    "a snapshot": {"run": "baseline", "step": 50, "text": "To be, or not to be"},
+}
+
+COMPARISON_REQUESTS: dict[str, dict[str, Any]] = {
+    "before and after": {
+        "text": "To be, or not to be",
+        "a": {"run": "baseline", "step": 50},
+        "b": {"run": "baseline"},
+    },
+    "two runs, the best matching": {
+        "text": "To be, or not to be",
+        "a": {"run": "baseline"},
+        "b": {"run": "case-1"},
+        "match": "anywhere",
+        "without_first": True,
+    },
+}
+
+INSIDE_REQUESTS: dict[str, dict[str, Any]] = {
+    "the last token": {"run": "baseline", "text": "Oh", "layer": 0, "head": 1, "top": 1},
+    "why `b` follows": {
+        "run": "baseline",
+        "text": "not to be",
+        "layer": 1,
+        "head": 0,
+        "query": 6,
+        "target": "b",
+    },
+}
+
+_READ: dict[str, Any] = {
+    "run": "baseline",
+    "step": None,
+    "tokens": ["O", "h"],
+    "text_offset": 0,
+    "n_layer": 4,
+    "n_head": 4,
+}
+
+ROLES: dict[str, Any] = _READ | {
+    "roles": [
+        {
+            "name": "previous",
+            "title": "Previous token",
+            "definition": "Mean attention to the token just before the query.",
+            "source": "Voita et al. 2019, Analyzing Multi-Head Self-Attention",
+            "unit": "share",
+            "on": "text",
+            "badge_from": 0.4,
+        },
+    ],
+    "heads": [
+        {
+            "layer": 0,
+            "head": 0,
+            "scores": {
+                "previous": 0.97,
+                "first": 0.03,
+                "self": 0.0,
+                "induction": 0.002,
+                "duplicate": 0.003,
+                "diffuse": 0.05,
+                "entropy": 0.22,
+                "distance": 1.27,
+            },
+            "corrected": {
+                "previous": 0.97,
+                "self": 0.0,
+                "induction": 0.002,
+                "duplicate": 0.003,
+                "diffuse": 0.05,
+                "entropy": 0.22,
+                "distance": 1.27,
+            },
+            "badges": ["previous"],
+        },
+    ],
+    "random_tokens": 32,
+    "random_sequences": 8,
+}
+
+COMPARISON: dict[str, Any] = {
+    "a": _READ | {"step": 50},
+    "b": _READ,
+    "match": "place",
+    "pairs": [{"a": [0, 0], "b": [0, 0], "divergence": 0.25, "similarity": 0.75}],
+}
+
+INSIDE: dict[str, Any] = _READ | {
+    "layer": 0,
+    "head": 1,
+    "query": 1,
+    "row": {
+        "scale": 0.25,
+        "score": [2.0, -1.2],
+        "scaled": [0.5, -0.3],
+        "masked": [False, False],
+        "weight": [0.6899745, 0.3100255],
+        "value": [1.5, 2.0],
+        "weighted": [1.0349617, 0.620051],
+    },
+    "lens": [
+        {
+            "at": "embedding",
+            "layer": None,
+            "top": [["e", 0.25]],
+            "target_probability": 0.125,
+            "target_rank": 2,
+        },
+    ],
+    "attribution": {
+        "target": ",",
+        "probability": 0.5,
+        "logit": 4.75,
+        "parts": [
+            {"part": "embedding", "layer": None, "head": None, "logit": 1.25},
+            {"part": "head", "layer": 0, "head": 0, "logit": 3.5},
+        ],
+    },
+}
+
+DISTRIBUTION_REQUESTS: dict[str, dict[str, Any]] = {
+    "the model's own": {"run": "baseline", "text": "Oh"},
+    "stage by stage": {
+        "run": "baseline",
+        "text": "Oh",
+        "temperature": 0.8,
+        "top_k": 3,
+        "top_p": 0.9,
+        "target": "!",
+    },
+}
+
+DISTRIBUTION: dict[str, Any] = _READ | {
+    "stages": ["model", "temperature", "top_k", "top_p"],
+    "left": [65, 65, 3, 2],
+    "candidates": [
+        {
+            "token": ",",
+            "id": 6,
+            "logit": 5.5,
+            "probabilities": [0.5, 0.58, 0.7, 0.8],
+        },
+    ],
+}
+
+ABLATION_REQUESTS: dict[str, dict[str, Any]] = {
+    "one head": {"run": "baseline", "text": "Oh", "heads": [[0, 1]]},
+    "two heads, by their means": {
+        "run": "baseline",
+        "text": "To be, or not to be",
+        "heads": [[0, 0], [1, 1]],
+        "fill": "mean",
+        "generate": 20,
+        "seed": 1,
+    },
+}
+
+ABLATION: dict[str, Any] = _READ | {
+    "heads": [[0, 1]],
+    "fill": "zero",
+    "loss_before": 2.5,
+    "loss_after": 2.75,
+    "losses_before": [None, 2.5],
+    "losses_after": [None, 2.75],
+    "next": [{"token": ",", "before": 0.5, "after": 0.25}],
+    "text_before": "",
+    "text_after": "",
+}
+
+IMPORTANCE_REQUESTS: dict[str, dict[str, Any]] = {
+    "switched off": {"run": "baseline", "text": "Oh"},
+    "by their means": {"run": "baseline", "text": "To be, or not to be", "fill": "mean"},
+}
+
+IMPORTANCE: dict[str, Any] = _READ | {
+    "fill": "zero",
+    "loss": 2.5,
+    "changes": [[0.25, 0.125, 0.5, 0.0]],
+}
 
 JOB_REQUESTS: dict[str, dict[str, Any]] = {
     "a preset": {"preset": "baseline", "hypothesis": "It will do as the shipped one did."},
@@ -131,3 +324,8 @@ def of_request(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """An operation's part that lists them."""
     listed = {name: {"value": value} for name, value in examples.items()}
     return {"requestBody": {"content": {"application/json": {"examples": listed}}}}
+
+
+def of_answer(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """An operation's answer that shows it."""
+    return {200: {"content": {"application/json": {"example": example}}}}

@@ -2,40 +2,62 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.attention_schemas import AttentionReply, AttentionRequest
 from app.errors import InvalidRequest
-from app.reading import Window, read
+from app.reading import Reader, Window
 from app.registry import LoadedRun
-from model.attention import attention_maps
+from model.attention import pick
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `layers` and `heads` of a run attend to: maps (layer, head, query, key), float32."""
+    """What `layers` and `heads` of a run attend to: float32 maps (H, T, T) for each layer.
+
+    There is one of each where several are merged.
+    """
 
     window: Window
+    asked: AttentionRequest
     layers: list[int]
     heads: list[int]
-    maps: NDArray[np.float32]
+    maps: list[NDArray[np.float32]]
+
+    @property
+    def shape(self) -> list[int]:
+        """Layers, heads, T, T."""
+        return [len(self.maps), *self.maps[0].shape]
+
+    def facts(self) -> dict[str, Any]:
+        """The fields of `AttentionReply` but for the maps."""
+        return self.window.facts() | {
+            "kind": self.asked.kind,
+            "merge": self.asked.merge,
+            "merge_by": self.asked.merge_by,
+            "layers": self.layers,
+            "heads": self.heads,
+            "largest": max(float(layer.max()) for layer in self.maps),
+            "shape": self.shape,
+        }
+
+    def reply(self) -> AttentionReply:
+        """All of it, as numbers."""
+        maps = np.round(np.stack(self.maps).astype(np.float64), 8).tolist()
+        return AttentionReply(**self.facts(), maps=maps)
 
 
-def inspect(
-    loaded: LoadedRun,
-    text: str,
-    layers: Sequence[int] | None,
-    heads: Sequence[int] | None,
-    max_cells: int,
-) -> Inspection:
-    """Look at the last `block_size` tokens of `text`. Raises InvalidRequest."""
-    window = read(loaded, text, None, max_cells)
+def inspect(loaded: LoadedRun, asked: AttentionRequest, reader: Reader) -> Inspection:
+    """Let the run read the text, and pick what was asked for. Raises InvalidRequest."""
+    window = reader.read(loaded, asked.text, asked.length)
     config = window.model.config
-    chosen_layers = _chosen("layers", layers, config.n_layer)
-    chosen_heads = _chosen("heads", heads, config.n_head)
-    maps = attention_maps(window.model, window.ids, chosen_layers, chosen_heads).numpy()
-    return Inspection(window, chosen_layers, chosen_heads, maps)
+    layers = _chosen("layers", asked.layers, config.n_layer)
+    heads = _chosen("heads", asked.heads, config.n_head)
+    maps = pick(window.maps(asked.kind), layers, heads, asked.merge, asked.merge_by)
+    return Inspection(window, asked, layers, heads, [layer.numpy() for layer in maps])
 
 
 def _chosen(name: str, wanted: Sequence[int] | None, count: int) -> list[int]:

@@ -19,8 +19,11 @@ from app.jobs.launcher import Launcher
 from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
 from app.jobs.ray_cluster import RayCluster
+from app.page_modules import page_modules
+from app.reading import Reader
 from app.registry import Registry
 from app.routes import (
+    analysis,
     attention,
     completions,
     corpora,
@@ -58,10 +61,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.templates = Jinja2Templates(ROOT / "templates")
+    app.state.templates.env.globals["page_modules"] = page_modules
     for module in (
         completions,
         models,
         attention,
+        analysis,
         runs,
         jobs,
         sweeps,
@@ -104,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.registry = Registry(settings.checkpoints, settings.memory_budget_mb * 10**6)
     app.state.engine = Engine(settings.max_active, settings.max_waiting)
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
+    app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
     app.state.corpora = Corpora(settings.data / "corpora")
     await anyio.to_thread.run_sync(app.state.corpora.tidy)
     app.state.queue = JobQueue(

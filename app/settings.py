@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     attention_json_cells: int = Field(
         1_000_000, ge=1, description="Largest layers x heads x T x T that is sent as JSON."
     )
+    attention_cache_mb: int = Field(
+        256, ge=0, description="Megabytes of maps kept, for whoever looks closer at them."
+    )
     shutdown_seconds: int = Field(
         3, ge=0, description="How long open streams may go on once the server is told to stop."
     )

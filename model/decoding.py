@@ -99,6 +99,12 @@ def score(model: LanguageModel, ids: Sequence[int], alternatives: int = 0) -> li
     ]
 
 
+@torch.inference_mode()
+def next_logits(model: LanguageModel, ids: Sequence[int]) -> Tensor:
+    """(V,), float32 on the CPU: what a Decoder of `ids` draws its next token from."""
+    return _last(model(_batch(ids[-model.block_size :], model))).float().cpu()
+
+
 def _token(chosen: int, logits: Tensor, alternatives: int) -> Token:
     logprobs = logits.log_softmax(-1)
     best = logprobs.topk(alternatives)

@@ -182,10 +182,13 @@ class CausalConv(nn.Module):
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     """q and k (B, H, T, D) -> softmax of the scaled, causally masked scores (B, H, T, T)."""
-    T, D = q.shape[-2:]
-    scores = q @ k.transpose(-2, -1) / math.sqrt(D)
-    future = torch.ones(T, T, dtype=torch.bool, device=q.device).triu(1)
-    return scores.masked_fill(future, -torch.inf).softmax(-1)
+    B, H, T, D = q.shape
+    mask = torch.full((T, T), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
+    # One step, as three of this size take longer to find memory for than to compute.
+    scores = torch.baddbmm(
+        mask, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(D)
+    )
+    return scores.softmax(-1).view(B, H, T, T)
 
 
 class MLP(nn.Module):

@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Stage = Literal["model", "repetition_penalty", "temperature", "top_k", "top_p", "min_p"]
+
+COLDEST = 1e-30  # a lower temperature would make logits infinite, so it counts as 0
 
 
 @dataclass(frozen=True)
@@ -51,25 +56,60 @@ class Sampler:
 
     def draw(self, logits: Tensor, history: Sequence[int] = ()) -> int:
         """logits (V,) on the CPU -> the next id; `history` is what is there already."""
-        if self.sampling.temperature == 0:
-            return int(penalised(logits, history, self.sampling.repetition_penalty).argmax())
         probabilities = distribution(logits, self.sampling, history)
+        if self.sampling.temperature < COLDEST:
+            return int(probabilities.argmax())
         return int(torch.multinomial(probabilities, 1, generator=self._generator))
 
 
 def distribution(logits: Tensor, sampling: Sampling, history: Sequence[int] = ()) -> Tensor:
-    """logits (V,) -> the probabilities (V,) that the next id is drawn from; temperature above 0."""
-    logits = penalised(logits.float(), history, sampling.repetition_penalty)
-    logits = logits / sampling.temperature
+    """logits (V,) -> the probabilities (V,) that the next id is drawn from."""
+    return stages(logits, sampling, history)[-1][1]
+
+
+def stages(
+    logits: Tensor, sampling: Sampling, history: Sequence[int] = ()
+) -> list[tuple[Stage, Tensor]]:
+    """logits (V,) -> the probabilities (V,) after each stage, the model's own first.
+
+    Only stages that `sampling` asks for are there; the last is what the next id is drawn from.
+    """
+    logits = logits.float()
+    found: list[tuple[Stage, Tensor]] = [("model", logits)]
+    if sampling.repetition_penalty != 1 and history:
+        logits = penalised(logits, history, sampling.repetition_penalty)
+        found.append(("repetition_penalty", logits))
+    if sampling.temperature < COLDEST:
+        logits = torch.full_like(logits, -torch.inf).index_fill(0, logits.argmax(), 0)
+        return _as_probabilities([*found, ("temperature", logits)])
+    if sampling.temperature != 1:
+        logits = logits / sampling.temperature
+        found.append(("temperature", logits))
     if sampling.top_k is not None and sampling.top_k < len(logits):
         smallest = logits.topk(sampling.top_k).values[-1]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
-    probabilities = logits.softmax(-1)
+        found.append(("top_k", logits))
+    return _as_probabilities(found) + _filtered(logits.softmax(-1), sampling)
+
+
+def _as_probabilities(found: list[tuple[Stage, Tensor]]) -> list[tuple[Stage, Tensor]]:
+    return [(stage, _normalised(logits.softmax(-1))) for stage, logits in found]
+
+
+def _filtered(probabilities: Tensor, sampling: Sampling) -> list[tuple[Stage, Tensor]]:
+    """The stages that leave out what is unlikely among `probabilities` (V,)."""
+    found: list[tuple[Stage, Tensor]] = []
     if sampling.top_p is not None and sampling.top_p < 1:
         probabilities = _nucleus(probabilities, sampling.top_p)
+        found.append(("top_p", _normalised(probabilities)))
     if sampling.min_p:
         too_small = probabilities < sampling.min_p * probabilities.max()
         probabilities = probabilities.masked_fill(too_small, 0)
+        found.append(("min_p", _normalised(probabilities)))
+    return found
+
+
+def _normalised(probabilities: Tensor) -> Tensor:
     return probabilities / probabilities.sum()
 
 

@@ -1,6 +1,7 @@
 """The command line, as a person runs it."""
 
 import csv
+import json
 import re
 import shlex
 import signal
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import typer
 from click.testing import Result
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.cli import cli
@@ -78,6 +80,42 @@ def test_attention_is_printed_or_written(shared_checkpoints: Path, tmp_path: Pat
     assert float(row["weight"]) == pytest.approx(expected[1, 1, 3, 2])
 
 
+def test_attention_of_every_kind_is_merged_and_written(
+    shared_checkpoints: Path, tmp_path: Path
+) -> None:
+    folder = RunFolder(shared_checkpoints / "baseline")
+    model, ids = folder.load_model(), folder.read_tokenizer().encode("To be")
+    read = ("attention", "baseline", "To be")
+    file = tmp_path / "maps.json"
+    chosen = ("--kind", "rollout", "--merge", "heads", "--merge-by", "max")
+    sidelight(shared_checkpoints, *read, *chosen, "--out", str(file))
+    written = json.loads(file.read_text("utf-8"))
+    expected = attention_maps(model, ids, kind="rollout", merge="heads", merge_by="max")
+    np.testing.assert_allclose(written["maps"], expected.numpy(), atol=1e-7)
+    assert (written["kind"], written["tokens"]) == ("rollout", list("To be"))
+    printed = sidelight(shared_checkpoints, *read, "--merge", "all").stdout.splitlines()
+    last = attention_maps(model, ids, merge="all")[0, 0, -1].tolist()
+    assert [float(cell) for cell in printed[-1].split()[1:]] == pytest.approx(last, abs=0.006)
+    table = tmp_path / "maps.csv"
+    sidelight(shared_checkpoints, *read, "--merge", "heads", "--out", str(table))
+    with table.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {(row["layer"], row["head"]) for row in rows} == {("0", ""), ("1", "")}
+    assert len(rows) == 2 * 15
+
+
+def test_attention_says_what_each_head_does(shared_checkpoints: Path, client: TestClient) -> None:
+    head, *rows = sidelight(
+        shared_checkpoints, "attention", "baseline", "To be", "--roles"
+    ).stdout.splitlines()
+    body = {"run": "baseline", "text": "To be"}
+    answer = client.post("/api/attention/roles", json=body).json()
+    assert head.split()[2:] == [role["name"] for role in answer["roles"]]
+    assert [row.split()[0] for row in rows] == ["0.0", "0.1", "1.0", "1.1"]
+    last = [float(cell) for cell in rows[-1].split()[-len(answer["roles"]) :]]
+    assert last == pytest.approx(list(answer["heads"][-1]["scores"].values()), abs=0.006)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -86,6 +124,10 @@ def test_attention_is_printed_or_written(shared_checkpoints: Path, tmp_path: Pat
         (("attention", "bigram", "To", "--layer", "0", "--head", "0"), "no attention heads"),
         (("attention", "baseline", "To", "--layer", "9", "--head", "0"), "layers 0 to 1"),
         (("attention", "baseline", "To"), "--out"),
+        (("attention", "baseline", "To", "--merge", "heads"), "name one --layer"),
+        (("attention", "baseline", "To", "--out", "maps.png"), ".npy, .csv, .json"),
+        (("attention", "baseline", "To", "--roles", "--out", "a.csv"), "--roles are printed"),
+        (("attention", "bigram", "To", "--roles"), "no attention heads"),
         (("train", "nope"), "there are bigram, ngram, baseline"),
     ],
 )

@@ -5,7 +5,7 @@ import torch
 
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig, NGramConfig
-from model.decoding import Decoder, generate, score
+from model.decoding import Decoder, generate, next_logits, score
 from model.gpt import GPT
 from model.language_model import LanguageModel
 from model.ngram import NGram
@@ -81,6 +81,16 @@ def test_alternatives_are_the_likeliest_and_hold_the_greedy_choice(model: Langua
         assert token.top[0] == (token.id, token.logprob)
         assert [p for _, p in token.top] == sorted((p for _, p in token.top), reverse=True)
         assert len(token.top) == 5
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 17])
+def test_next_logits_are_what_the_next_token_is_drawn_from(
+    model: LanguageModel, length: int
+) -> None:
+    prompt = torch.randint(0, 13, (length,), generator=torch.Generator().manual_seed(1)).tolist()
+    (token,) = generate(model, prompt, 1, alternatives=13)
+    logprobs = next_logits(model, prompt).log_softmax(-1).tolist()
+    assert logprobs == pytest.approx([dict(token.top)[id] for id in range(13)], abs=1e-4)
 
 
 def test_score_agrees_with_what_was_reported_while_writing(model: LanguageModel) -> None:

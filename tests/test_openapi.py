@@ -34,6 +34,12 @@ def test_everything_is_described(client: TestClient) -> None:
         "/v1/models",
         "/v1/models/{id}",
         "/api/attention",
+        "/api/attention/roles",
+        "/api/attention/comparison",
+        "/api/attention/inside",
+        "/api/attention/distribution",
+        "/api/attention/ablation",
+        "/api/attention/importance",
         "/api/runs",
         "/api/runs/{id}",
         "/api/corpora",
@@ -67,7 +73,27 @@ def test_everything_is_described(client: TestClient) -> None:
             assert about.get("description") or field == "stream_options", (name, field)
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/api/attention"])
+# Of each, an example request, and the answer that the API's description shows.
+ANALYSES = {
+    "/api/attention/roles": (examples.ROLES_REQUESTS["a line"], examples.ROLES),
+    "/api/attention/comparison": (
+        examples.COMPARISON_REQUESTS["before and after"],
+        examples.COMPARISON,
+    ),
+    "/api/attention/inside": (examples.INSIDE_REQUESTS["the last token"], examples.INSIDE),
+    "/api/attention/distribution": (
+        examples.DISTRIBUTION_REQUESTS["stage by stage"],
+        examples.DISTRIBUTION,
+    ),
+    "/api/attention/ablation": (examples.ABLATION_REQUESTS["one head"], examples.ABLATION),
+    "/api/attention/importance": (
+        examples.IMPORTANCE_REQUESTS["switched off"],
+        examples.IMPORTANCE,
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/api/attention", *ANALYSES])
 def test_request_examples_work(client: TestClient, path: str) -> None:
     content = client.get("/openapi.json").json()["paths"][path]["post"]["requestBody"]["content"]
     listed = content["application/json"]["examples"]
@@ -89,6 +115,12 @@ def test_answer_examples_look_like_the_answers(client: TestClient) -> None:
     answer = client.post("/api/corpora?name=tyger.txt", content=examples.CORPUS_TEXT).json()
     listed = answer | {"vocabulary": answer["vocabulary"][: len(examples.CORPUS["vocabulary"])]}
     assert listed | {"created": examples.CORPUS["created"]} == examples.CORPUS
+
+
+@pytest.mark.parametrize("path", ANALYSES)
+def test_answer_examples_of_analyses_look_like_the_answers(client: TestClient, path: str) -> None:
+    request, example = ANALYSES[path]
+    assert shape(client.post(path, json=request).json()) == shape(example)
 
 
 def test_the_stream_example_looks_like_a_stream(client: TestClient) -> None:

@@ -85,6 +85,13 @@ def test_of_a_long_text_the_end_is_seen(client: TestClient) -> None:
     assert beyond.status_code == 200, "what is not seen need not be known"
 
 
+def test_a_shorter_context_sees_the_end_alone(client: TestClient, shared_checkpoints: Path) -> None:
+    answer = ask(client, length=4).json()
+    assert (answer["tokens"], answer["text_offset"]) == (list(TEXT[-4:]), len(TEXT) - 4)
+    expected = expected_maps(shared_checkpoints, TEXT[-4:])
+    np.testing.assert_allclose(answer["maps"], expected, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param", "code"),
     [
@@ -99,7 +106,11 @@ def test_of_a_long_text_the_end_is_seen(client: TestClient) -> None:
         ({"heads": [0, 7]}, 422, "heads", "invalid_value"),
         ({"layers": []}, 422, "layers", "invalid_value"),
         ({"layers": [-1]}, 422, "layers.0", "invalid_value"),
-        ({"kind": "rollout"}, 422, "kind", "invalid_value"),
+        ({"kind": "flow"}, 422, "kind", "invalid_value"),
+        ({"merge": "layers"}, 422, "merge", "invalid_value"),
+        ({"merge_by": "min"}, 422, "merge_by", "invalid_value"),
+        ({"encoding": "sqrt"}, 422, "encoding", "invalid_value"),
+        ({"length": 0}, 422, "length", "invalid_value"),
         ({"prompt": "To"}, 422, "prompt", "invalid_value"),
     ],
 )

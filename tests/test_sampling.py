@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.sampling import Sampler, Sampling, distribution
+from model.sampling import Sampler, Sampling, distribution, stages
 
 P = torch.tensor([0.5, 0.25, 0.15, 0.1])
 LOGITS = P.log()
@@ -79,3 +79,65 @@ def test_any_settings_leave_a_distribution_that_holds_the_likeliest(
 def test_settings_out_of_range_name_their_field(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+def test_each_stage_by_hand() -> None:
+    found = stages(LOGITS, Sampling(temperature=0.5, top_k=3, top_p=0.9, min_p=0.3))
+    squared = P**2 / 0.345
+    expected = {
+        "model": P,
+        "temperature": squared,
+        "top_k": torch.tensor([0.25, 0.0625, 0.0225, 0]) / 0.335,
+        "top_p": torch.tensor([0.8, 0.2, 0, 0]),  # 0.746 and 0.187 of it reach 0.9
+        "min_p": torch.tensor([1.0, 0, 0, 0]),  # 0.2 is below 0.3 of 0.8
+    }
+    assert [stage for stage, _ in found] == list(expected)
+    for stage, probabilities in found:
+        torch.testing.assert_close(probabilities, expected[stage], msg=stage)
+
+
+def test_a_penalty_is_a_stage_where_something_is_there_already() -> None:
+    sampling = Sampling(repetition_penalty=2)
+    assert [stage for stage, _ in stages(LOGITS, sampling)] == ["model"]
+    (_, model), (stage, penalised) = stages(LOGITS, sampling, history=[0])
+    assert stage == "repetition_penalty"
+    torch.testing.assert_close(model, P)
+    torch.testing.assert_close(penalised, torch.tensor([0.25, 0.25, 0.15, 0.1]) / 0.75)
+
+
+def test_what_changes_nothing_is_no_stage() -> None:
+    nothing = Sampling(temperature=1, top_k=4, top_p=1, min_p=0, repetition_penalty=1)
+    assert [stage for stage, _ in stages(LOGITS, nothing, history=[1])] == ["model"]
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-35, 1e-320])
+def test_temperature_zero_is_the_last_stage(temperature: float) -> None:
+    """So is one that float32 cannot divide by."""
+    sampling = Sampling(temperature=temperature, top_k=2, top_p=0.5, repetition_penalty=3)
+    found = stages(LOGITS, sampling, history=[0])
+    assert [stage for stage, _ in found] == ["model", "repetition_penalty", "temperature"]
+    assert found[-1][1].tolist() == [0, 1, 0, 0]  # 0.5 became 0.125
+    assert Sampler(sampling).draw(LOGITS, [0]) == 1
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=2, max_size=20),
+    st.sampled_from([0, 0.3, 1, 2]),
+    st.sampled_from([None, 1, 3, 30]),
+    st.sampled_from([None, 0.2, 0.9, 1]),
+    st.sampled_from([None, 0.1, 0.7]),
+)
+def test_stages_end_in_the_distribution_and_only_ever_leave_out(
+    logits: list[float],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    min_p: float | None,
+) -> None:
+    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty=1.3)
+    found = stages(torch.tensor(logits), sampling, history=[0])
+    assert torch.equal(found[-1][1], distribution(torch.tensor(logits), sampling, [0]))
+    left = [int((probabilities > 0).sum()) for _, probabilities in found]
+    assert left == sorted(left, reverse=True)
+    for _, probabilities in found:
+        assert math.isclose(float(probabilities.sum()), 1, rel_tol=1e-5)

@@ -1,22 +1,25 @@
 """`/api/attention`: what every head of a run looks at."""
 
+import math
 from typing import Any
 
 import anyio.to_thread
-import numpy as np
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import Headers
 
 from app import examples
 from app.attention_schemas import AttentionReply, AttentionRequest
-from app.attention_wire import compact, npy
+from app.attention_wire import compact, gzipped, npy
 from app.deps import RegistryDep, SettingsDep, borrow
 from app.errors import ErrorReply
 from app.inspection import Inspection, inspect
-from app.reading import check_size
+from app.reading import Reader, check_size
 from app.settings import Settings
 
+JSON = "application/json"
 NPY = "application/x-npy"
 COMPACT = "application/octet-stream"
+COMPRESS_FROM_BYTES = 1000
 
 router = APIRouter(prefix="/api", tags=["Runs"])
 
@@ -32,8 +35,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             COMPACT: {
                 "schema": {"type": "string", "format": "binary"},
                 "example": "uint32 little-endian N; N bytes of JSON with the fields of the reply "
-                "but for `maps`; then for each layer and head the lower triangle row by row, one "
-                "byte for each number, round(255 p)",
+                "but for `maps`, `length` T, `encoding` and `scale`; then for each layer and head "
+                "the lower triangle row by row, one byte for each number: round(scale p), or "
+                "with `sqrt8` round(255 sqrt(p / largest))",
             },
         },
     },
@@ -55,40 +59,34 @@ async def attention(
 ) -> Response:
     """How much each token looks at itself and each one before it, in every head.
 
-    The numbers are the softmax of the forward pass that also writes text. Of a text longer than
-    the context only the end is seen; `text_offset` tells how much was left out.
+    Of kind `raw` the numbers are the softmax of the forward pass that also writes text. Of a text
+    longer than the context only the end is seen; `text_offset` tells how much was left out.
     """
-    accept = request.headers.get("accept", "")
     limiter: anyio.CapacityLimiter = request.app.state.inspections
+    reader: Reader = request.app.state.reader
     async with borrow(registry, body.run, body.step) as loaded:
 
         def work() -> Response:
-            seen = inspect(loaded, body.text, body.layers, body.heads, settings.attention_cells)
-            return _encoded(seen, accept, settings)
+            return _encoded(inspect(loaded, body, reader), request.headers, settings)
 
         return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
-def _encoded(seen: Inspection, accept: str, settings: Settings) -> Response:
-    vary = {"Vary": "Accept"}
+def _encoded(seen: Inspection, headers: Headers, settings: Settings) -> Response:
+    accept = headers.get("accept", "")
     if NPY in accept:
-        return Response(npy(seen.maps), media_type=NPY, headers=vary)
+        return _bytes(npy(seen.maps), NPY, headers)
     if COMPACT in accept:
-        return Response(compact(_header(seen), seen.maps), media_type=COMPACT, headers=vary)
+        return _bytes(compact(seen.facts(), seen.maps, seen.asked.encoding), COMPACT, headers)
     advice = f"ask for fewer layers or heads, or send Accept: {NPY} or {COMPACT}"
-    check_size(seen.maps.size, settings.attention_json_cells, advice)
-    maps = np.round(seen.maps.astype(np.float64), 8).tolist()
-    reply = AttentionReply(**_header(seen), shape=list(seen.maps.shape), maps=maps)
-    return Response(reply.model_dump_json(), media_type="application/json", headers=vary)
+    check_size(math.prod(seen.shape), settings.attention_json_cells, advice)
+    return Response(seen.reply().model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
 
 
-def _header(seen: Inspection) -> dict[str, Any]:
-    """All but the maps."""
-    return seen.window.facts() | {
-        "kind": "raw",
-        "merge": None,
-        "merge_by": "mean",
-        "largest": float(seen.maps.max()),
-        "layers": seen.layers,
-        "heads": seen.heads,
-    }
+def _bytes(body: bytes, media_type: str, headers: Headers) -> Response:
+    """Compressed here, as the middleware leaves alone what is; it would take four times as long."""
+    sent = {"Vary": "Accept"}
+    if len(body) >= COMPRESS_FROM_BYTES and "gzip" in headers.get("accept-encoding", ""):
+        body = gzipped(body)
+        sent = {"Vary": "Accept, Accept-Encoding", "Content-Encoding": "gzip"}
+    return Response(body, media_type=media_type, headers=sent)

@@ -1,0 +1,1 @@
+"""From what a run has read to the replies about its heads."""
