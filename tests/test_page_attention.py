@@ -1,72 +1,87 @@
 """The attention page in a real browser, against the numbers that the API gives."""
 
-import csv
-import io
-import json
-import struct
+import re
+from collections.abc import Iterator
 
-import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import LiveServer
+from app.settings import Settings
+from model.config import GPTConfig
+from tests.attention_page import TEXT, figure, point_at, shows, side, weights_of
+from tests.conftest import CHARACTERS, LiveServer, write_run
 
-TEXT = "To be, or not"
-HEAD = {"run": "baseline", "text": TEXT, "layers": [1], "heads": [0]}
+SHARES = "spans => spans.map((s) => Number.parseFloat(s.style.getPropertyValue('--share')))"
 
 
 @pytest.fixture
 def weights(live: LiveServer) -> np.ndarray:
-    """Layer 1, head 0 of the baseline on TEXT, as the API has it: (query, key)."""
-    answer = httpx.post(
-        f"{live.url}/api/attention", json=HEAD, headers={"Accept": "application/x-npy"}
-    )
-    return np.load(io.BytesIO(answer.content))[0, 0]
+    """Layer 1, head 0 of the baseline on TEXT: (query, key)."""
+    return weights_of(live)[1, 0]
 
 
 @pytest.fixture
 def opened(page: Page, live: LiveServer) -> Page:
     page.goto(f"{live.url}/attention?text={TEXT}&run=baseline&layer=1")
-    expect(side(page, 1)).to_have_attribute("data-shown", "baseline final 1 0", timeout=20_000)
+    shows(page, "baseline final 1 0")
     return page
 
 
-def side(page: Page, number: int):
-    return page.locator(f'[data-side="{number}"]')
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server with a run that sees more than a page of the table."""
+    root = tmp_path_factory.mktemp("long")
+    model = GPTConfig(vocab_size=len(CHARACTERS), block_size=40, n_layer=1, n_head=2, n_embd=8)
+    write_run(root / "checkpoints", "baseline", model)
+    with LiveServer(Settings(checkpoints=root / "checkpoints", data=root / "data")) as server:
+        yield server
 
 
-def point_at(page: Page, number: int, query: int, key: int) -> None:
-    """Move the pointer to the middle of a cell."""
-    area = side(page, number).locator(".heatmap-area")
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    assert box
-    x = box["x"] + box["width"] * (key + 0.5) / len(TEXT)
-    y = box["y"] + box["height"] * (query + 0.5) / len(TEXT)
-    for step in range(5):  # Plotly looks at a moving pointer some twenty times a second
-        page.mouse.move(x - 4 + step, y)
-        page.wait_for_timeout(100)
+def part(page: Page, name: str, number: int = 1) -> Locator:
+    return side(page, number).locator(f"[data-part={name}]")
+
+
+# The grid and the chosen map
 
 
 def test_pointing_at_a_cell_reads_its_value(opened: Page, weights: np.ndarray) -> None:
-    point_at(opened, 1, query=9, key=4)
-    expect(side(opened, 1).locator("[data-part=readout]")).to_have_text(
+    drawn = figure(part(opened, "heatmap"))
+    assert drawn["z"] == pytest.approx(weights, abs=1e-6)
+    assert (drawn["zmin"], drawn["zmax"]) == (0, 1)
+    point_at(opened, part(opened, "heatmap"), query=9, key=4)
+    expect(part(opened, "readout")).to_have_text(
         f"query '␣' (9) → key 'e' (4): {weights[9, 4]:.4f}"
     )
+    expect(opened).to_have_url(re.compile("query=9&key=4"))
+    shares = part(opened, "strip").locator("span").evaluate_all(SHARES)
+    assert shares == pytest.approx(100 * weights[9] * (np.arange(len(TEXT)) <= 9), abs=1e-3)
+
+
+def test_a_map_in_a_few_numbers(opened: Page, weights: np.ndarray) -> None:
+    """Its mean and largest over all pairs that are not masked; the strip has each column's mean."""
+    below = np.tril_indices(len(TEXT))
+    query, key = np.unravel_index(weights.argmax(), weights.shape)
+    expect(part(opened, "facts")).to_contain_text(
+        f"Mean {weights[below].mean():.4f}, largest {weights.max():.4f} at "
+    )
+    expect(part(opened, "facts")).to_contain_text(f"({query}) → '{TEXT[key]}' ({key})")
+    received = np.array([weights[key:, key].mean() for key in range(len(TEXT))])
+    shares = part(opened, "strip").locator("span").evaluate_all(SHARES)
+    assert shares == pytest.approx(100 * received / received.max(), abs=1e-3)
 
 
 def test_every_head_is_a_thumbnail_of_the_compact_answer(opened: Page, live: LiveServer) -> None:
     """The darker a cell, the larger its weight: the canvas keeps the order of the values."""
-    answer = httpx.post(
-        f"{live.url}/api/attention",
-        json={"run": "baseline", "text": TEXT},
+    answer = live.http.post(
+        "/api/attention",
+        json={"run": "baseline", "text": TEXT, "encoding": "sqrt8"},
         headers={"Accept": "application/octet-stream"},
     ).content
     header = 4 + int.from_bytes(answer[:4], "little")
     T = len(TEXT)
     size = T * (T + 1) // 2
-    canvases = side(opened, 1).locator(".thumbnail canvas")
+    canvases = side(opened).locator(".thumbnail canvas")
     expect(canvases).to_have_count(4)
     for i in range(4):
         triangle = np.frombuffer(answer, np.uint8, size, header + i * size)
@@ -79,95 +94,162 @@ def test_every_head_is_a_thumbnail_of_the_compact_answer(opened: Page, live: Liv
         assert len(set(image[np.triu_indices(T, 1)])) == 1
 
 
-def test_a_second_run_has_the_same_cursor(opened: Page, live: LiveServer) -> None:
-    opened.get_by_label("A second run beside it").check(force=True)
-    expect(side(opened, 2)).to_have_attribute("data-shown", "case-1 final 0 0", timeout=20_000)
-    point_at(opened, 1, query=7, key=3)
-    other = httpx.post(
-        f"{live.url}/api/attention",
-        json={"run": "case-1", "text": TEXT, "layers": [0], "heads": [0]},
-        headers={"Accept": "application/x-npy"},
-    )
-    weight = np.load(io.BytesIO(other.content))[0, 0, 7, 3]
-    expect(side(opened, 2).locator("[data-part=readout]")).to_have_text(
-        f"query 'o' (7) → key 'b' (3): {weight:.4f}"
-    )
-
-
-def test_another_run_changes_the_scale_of_both(opened: Page, live: LiveServer) -> None:
-    opened.get_by_label("A second run beside it").check(force=True)
-    opened.get_by_label("Leave the first character out").check(force=True)
-    side(opened, 2).locator("[data-part=run]").select_option("baseline")
-    side(opened, 2).locator("[data-part=step]").select_option("50")
-    expect(side(opened, 2)).to_have_attribute("data-shown", "baseline 50 0 0", timeout=20_000)
-    largest = 0
-    for body in ({"run": "baseline", "text": TEXT}, {"run": "baseline", "text": TEXT, "step": 50}):
-        answer = httpx.post(f"{live.url}/api/attention", json=body).json()
-        largest = max(largest, np.array(answer["maps"])[..., 1:].max())
-    expect(opened.locator("#brightest")).to_have_text(f"{round(255 * largest) / 255:.2f}")
-    for number in (1, 2):
-        zmax = side(opened, number).locator(".heatmap-figure").evaluate("f => f.data[0].zmax")
-        assert zmax == round(255 * largest) / 255
-
-
-def test_the_exports_are_the_apis_numbers(opened: Page, live: LiveServer, weights) -> None:
-    files = {}
-    for kind in ("CSV", "JSON", "PNG"):
-        with opened.expect_download() as caught:
-            side(opened, 1).get_by_role("button", name=kind).click()
-        assert caught.value.suggested_filename == (
-            f"baseline-step-final-layer-1-head-0.{kind.lower()}"
-        )
-        files[kind] = caught.value.path().read_bytes()
-    rows = list(csv.DictReader(io.StringIO(files["CSV"].decode())))
-    assert len(rows) == len(TEXT) * (len(TEXT) + 1) // 2
-    for row in rows:
-        assert row["query_token"] == TEXT[int(row["query"])]
-        assert float(row["weight"]) == pytest.approx(
-            weights[int(row["query"]), int(row["key"])], abs=1e-7
-        )
-    assert json.loads(files["JSON"]) == httpx.post(f"{live.url}/api/attention", json=HEAD).json()
-    assert files["PNG"].startswith(b"\x89PNG")
-    assert struct.unpack(">II", files["PNG"][16:24]) == (1800, 1800)
-
-
-def test_by_keyboard_alone(opened: Page, live: LiveServer) -> None:
+def test_by_keyboard_alone(opened: Page) -> None:
     opened.locator(".thumbnail[aria-pressed=true]").focus()
     opened.keyboard.press("ArrowRight")
-    expect(side(opened, 1)).to_have_attribute("data-shown", "baseline final 1 1")
+    shows(opened, "baseline final 1 1")
     opened.keyboard.press("ArrowUp")
-    expect(side(opened, 1)).to_have_attribute("data-shown", "baseline final 0 1")
-    for _ in range(4):  # the three exports, then the map
+    shows(opened, "baseline final 0 1")
+    for _ in range(2):  # the files, then the map
         opened.keyboard.press("Tab")
     for key in ("ArrowUp", "ArrowUp", "ArrowLeft"):
         opened.keyboard.press(key)
-    readout = side(opened, 1).locator("[data-part=readout]")
-    expect(readout).to_contain_text("query 'n' (10) → key '␣' (9): 0.")
+    expect(part(opened, "readout")).to_contain_text("query 'n' (10) → key '␣' (9): 0.")
+    expect(part(opened, "spoken")).to_contain_text("query n at 10 → key space at 9: 0.")
+    opened.keyboard.press("Home")
+    expect(part(opened, "readout")).to_contain_text("key 'T' (0): 0.")
 
 
-def test_a_link_reopens_run_step_and_head(page: Page, live: LiveServer) -> None:
-    page.goto(f"{live.url}/attention?text={TEXT}&run=case-1&run2=baseline&step2=50&head2=1")
-    expect(side(page, 1)).to_have_attribute("data-shown", "case-1 final 0 0", timeout=20_000)
-    expect(side(page, 2)).to_have_attribute("data-shown", "baseline 50 0 1", timeout=20_000)
+# What maps there are, and how they are coloured
 
 
-def test_a_link_to_a_run_that_is_gone_says_so(page: Page, live: LiveServer) -> None:
-    page.goto(f"{live.url}/attention?text={TEXT}&run=gone")
-    expect(page.locator("#missing")).to_contain_text("called gone")
-    expect(side(page, 1)).to_have_attribute("data-shown", "baseline final 0 0", timeout=20_000)
+def test_kinds_of_maps_and_their_colours(opened: Page, live: LiveServer) -> None:
+    for kind in ("value_weighted", "output_weighted", "rollout"):
+        opened.get_by_label("Maps", exact=True).select_option(kind)
+        shows(opened, f"baseline final 1 0 {kind}")
+        maps = weights_of(live, kind=kind)
+        drawn = figure(part(opened, "heatmap"))
+        assert drawn["z"] == pytest.approx(maps[1, 0], abs=1e-6)
+        assert drawn["zmax"] == pytest.approx(1 if kind == "rollout" else maps.max(), rel=1e-5)
+    opened.get_by_label("Logarithmic colours").check(force=True)
+    expect(opened.locator("#faintest")).to_have_text("0.001")
+    logarithm = 1 + np.log10(np.maximum(maps[1, 0], 1e-9)) / 3
+    expect(part(opened, "heatmap").locator(".heatmap-canvas")).to_be_hidden()
+    assert figure(part(opened, "heatmap"))["z"] == pytest.approx(np.maximum(0, logarithm), abs=1e-5)
+
+
+def test_merged_maps_stand_behind_the_heads(opened: Page, live: LiveServer) -> None:
+    maps = weights_of(live)
+    for merge, merged in (("mean", np.mean), ("max", np.max)):
+        opened.get_by_label("Merged maps").select_option(merge)
+        expect(side(opened).locator(".thumbnail")).to_have_count(7)
+        opened.get_by_role("button", name="Layer 0 merged").click()
+        shows(opened, f"baseline final 0 {merge}")
+        assert figure(part(opened, "heatmap"))["z"] == pytest.approx(merged(maps[0], 0), abs=1e-6)
+        opened.keyboard.press("ArrowDown")
+        opened.keyboard.press("ArrowDown")
+        shows(opened, f"baseline final all {merge}")
+        z = figure(part(opened, "heatmap"))["z"]
+        assert z == pytest.approx(merged(maps.reshape(4, *z.shape), 0), abs=1e-6)
+    opened.get_by_label("Merged maps").select_option("none")
+    shows(opened, "baseline final 1 0")
+    expect(side(opened).locator(".thumbnail")).to_have_count(4)
+
+
+# Lines and numbers
+
+
+def test_lines_are_as_strong_as_the_weights(opened: Page, weights: np.ndarray) -> None:
+    """Where the lines of one query end, at its keys, each is as opaque as its weight."""
+    opened.get_by_role("radio", name="Lines").check(force=True)
+    part(opened, "lines").locator(".is-query span").nth(8).hover()
+    expect(part(opened, "readout")).to_contain_text("query 'r' (8) → key ")
+    opened.wait_for_timeout(50)  # the next frame
+    alpha = (
+        part(opened, "lines")
+        .locator("canvas")
+        .evaluate(
+            """(canvas, count) => {
+          const { width, height } = canvas;
+          const { data } = canvas.getContext("2d").getImageData(width - 1, 0, 1, height);
+          const row = height / count;
+          return Array.from({ length: count }, (_, i) => data[4 * Math.floor((i + 0.5) * row) + 3]);
+        }""",
+            len(TEXT),
+        )
+    )
+    assert np.array(alpha) / 255 == pytest.approx(weights[8], abs=0.06)
+    assert max(alpha[9:]) == 0
+
+
+def test_numbers_in_place_of_the_picture(page: Page, long: LiveServer) -> None:
+    text = (TEXT * 4)[:40]
+    page.goto(f"{long.url}/attention?text={text}&view=table&head=1")
+    shows(page, "baseline final 0 1")
+    weights = weights_of(long, text=text)[0, 1]
+    table = part(page, "table").get_by_role("table")
+    expect(table.locator("caption")).to_contain_text("Each row is a query")
+    rows = table.locator("tbody tr")
+    expect(rows).to_have_count(32)
+    expect(rows.nth(9).locator("th")).to_have_attribute("scope", "row")
+    numbers = rows.nth(9).locator("td").all_text_contents()
+    assert numbers == [f"{weight:.3f}" for weight in weights[9, :10]] + [""] * 30
+    part(page, "table").get_by_role("button", name="Later").click()
+    expect(rows).to_have_count(8)
+    expect(rows.nth(7).locator("td").nth(39)).to_have_text(f"{weights[39, 39]:.3f}")
+    part(page, "table").get_by_role("group").focus()
+    page.keyboard.press("ArrowUp")
+    expect(part(page, "readout")).to_contain_text("query 't' (38)")
+
+
+# The text and its window
+
+
+def test_a_long_text_is_seen_through_a_window(opened: Page, live: LiveServer) -> None:
+    text = "To be, or not to be, Tom."
+    opened.get_by_label("Text", exact=True).fill(text)
+    bar = opened.locator("#window-bar")
+    expect(bar).to_contain_text("characters 9 to 25 of 25")
+    slider = bar.get_by_role("slider")
+    slider.fill("18")
+    expect(bar).to_contain_text("characters 2 to 18 of 25")
+    slider.press("ArrowLeft")
+    expect(bar).to_contain_text("characters 1 to 17 of 25")
+    expect(opened).to_have_url(re.compile("end=17"))
+    point_at(opened, part(opened, "heatmap"), query=15, key=3, length=16)
+    value = weights_of(live, text=text[:17])[1, 0, 15, 3]
+    expect(part(opened, "readout")).to_have_text(f"query '␣' (15) → key 'e' (3): {value:.4f}")
+    bar.get_by_role("button", name="All read").click()
+    expect(bar).to_contain_text("characters 9 to 25 of 25")
+    opened.get_by_label("Text", exact=True).fill("To be")
+    expect(bar).to_be_hidden()
 
 
 def test_a_character_that_a_run_does_not_know_is_named(opened: Page) -> None:
-    opened.get_by_label("Text").fill("To be €")
-    expect(side(opened, 1).get_by_role("alert")).to_contain_text("'€'")
+    opened.get_by_label("Text", exact=True).fill("To be €")
+    expect(side(opened).get_by_role("alert")).to_contain_text("'€'")
+    opened.get_by_label("Text", exact=True).fill("To be")
+    shows(opened, "baseline final 1 0")
+    expect(side(opened).get_by_role("alert")).to_be_hidden()
+    opened.get_by_label("Text", exact=True).fill("")
+    expect(part(opened, "waiting")).to_contain_text("Type something")
 
 
-def test_text_longer_than_the_context_says_what_is_left_out(opened: Page) -> None:
-    opened.get_by_label("Text").fill("To be, or not to be.")
-    expect(side(opened, 1).locator("[data-part=cropped]")).to_contain_text("the first 4")
+# Links, and runs that cannot be shown
 
 
-def test_runs_without_heads_cannot_be_chosen(opened: Page) -> None:
-    option = side(opened, 1).locator("option[value=bigram]")
+def test_a_link_reopens_everything(page: Page, live: LiveServer) -> None:
+    page.goto(
+        f"{live.url}/attention?text={TEXT}&run=case-1&run2=baseline&step2=50&head2=1"
+        "&kind=rollout&merge=max&merged=layer&layer=1&sink=1&log=1&query=6&key=2&view=table"
+    )
+    shows(page, "case-1 final 1 max rollout")
+    shows(page, "baseline 50 0 max rollout", 2)
+    expect(page.get_by_label("Maps", exact=True)).to_have_value("rollout")
+    expect(page.get_by_label("Leave the first token out")).to_be_checked()
+    expect(page.get_by_label("Logarithmic colours")).to_be_checked()
+    expect(page.get_by_label("Numbers")).to_be_checked()
+    expect(part(page, "readout", 2)).to_contain_text("query '␣' (6) → key '␣' (2): ")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    page.goto(page.evaluate("navigator.clipboard.readText()"))
+    shows(page, "baseline 50 0 max rollout", 2)
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(page: Page, live: LiveServer) -> None:
+    page.goto(f"{live.url}/attention?text={TEXT}&run=gone&layer=9")
+    expect(page.locator("#missing")).to_contain_text("called gone")
+    shows(page, "baseline final 1 0")
+    option = side(page).locator("option[value=bigram]")
     expect(option).to_be_disabled()
     expect(option).to_have_text("Bigram (has no heads)")

@@ -117,6 +117,14 @@ export async function getRun(id, signal) {
 }
 
 /**
+ * @param {string} path of a file of the site
+ * @returns {Promise<string>} its text
+ */
+export async function siteText(path) {
+  return (await send(path)).text();
+}
+
+/**
  * Text as it is written. Ends when the text does; aborting `signal` stops the server within a token.
  * @param {CompletionRequest} request
  * @param {AbortSignal} signal

@@ -1,270 +1,313 @@
-// One run on the attention page: its heads, the chosen one's map, the text shaded by it.
+// One run on the attention page: its training, its heads, and the map of the chosen one.
 import { isAbort } from "./api.js";
-import { attentionFile, attentionMaps } from "./attention_api.js";
-import { download } from "./download.js";
-import { glyphs } from "./glyphs.js";
-import { Heatmap } from "./heatmap.js";
-import { tokenUnit } from "./losses.js";
-import { readNpy } from "./npy.js";
+import { largestWithoutFirst, weightsOf } from "./compact_maps.js";
+import { HeadView } from "./head_view.js";
+import { part } from "./parts.js";
+import { Scrubber } from "./scrubber.js";
+import { mapRequestOf, NAMES, readingOf, requestsOf, selectionOf } from "./side_request.js";
 import { Thumbnails } from "./thumbnails.js";
-import { TokenStrip } from "./token_strip.js";
 
 /**
  * @typedef {import("./api.js").Run} Run
- * @typedef {import("./thumbnails.js").Place} Place
- * @typedef {{ run: string, step: number | null, layer: number, head: number }} Selection
- * @typedef {{ query: number, key: number }} Cell positions in the whole text
+ * @typedef {import("./attention_api.js").AttentionMaps} AttentionMaps
+ * @typedef {import("./attention_api.js").AttentionRequest} AttentionRequest
+ * @typedef {import("./attention_state.js").AttentionState} AttentionState
+ * @typedef {import("./colour_scale.js").Colouring} Colouring
+ * @typedef {import("./heatmap.js").Cell} Cell
+ * @typedef {import("./side_request.js").Step} Step
+ *
+ * @typedef {object} Page what a side knows of it
+ * @property {AttentionState} state
+ * @property {Run[]} runs
+ * @property {import("./maps_store.js").MapsStore} store
+ * @property {import("./live_steps.js").LiveSteps} steps
+ * @property {() => void} onMaps there are other maps, or none
+ * @property {() => void} onHead the exact numbers of another map are here
+ * @property {(cell: Cell | null, side: AttentionSide) => void} onMove the cursor, in its window
  */
 
+const WORTH_SAYING_MS = 300; // so long nothing is said of waiting
+
 export class AttentionSide {
+  /** of all heads @type {AttentionMaps | null} */
+  maps = null;
+  /** the exact numbers of what is chosen, (T, T) @type {Float32Array | null} */
+  exact = null;
+  /** resolves when what was asked for is shown, or what went wrong */
+  settled = Promise.resolve();
+  /** @type {import("./thumbnails.js").Merged} */
+  #merged = { layer: null, all: null };
+  #asked = "";
+  #drawn = "";
+  /** @type {AbortController | null} */
+  #abort = null;
+  /** @type {AbortController | null} */
+  #refining = null;
+  /** @type {Colouring | null} */
+  #colouring = null;
+
   /**
    * @param {HTMLElement} element
-   * @param {Run[]} runs
-   * @param {Selection} selection
-   * @param {{ changed: () => void, picked: () => void, moved: (cell: Cell | null) => void }} listener
+   * @param {0 | 1} index
+   * @param {Page} page
    */
-  constructor(element, runs, selection, listener) {
+  constructor(element, index, page) {
     this.element = element;
-    this.runs = runs;
-    this.selection = selection;
-    this.listener = listener;
-    this.text = "";
-    this.brightest = 1;
-    /** @type {import("./attention_api.js").AttentionMaps | null} */
-    this.maps = null;
-    /** @type {AbortController | null} */
-    this.request = null;
-    this.thumbnails = new Thumbnails(this.part("thumbnails"), (place) => this.#choose(place));
-    this.heatmap = new Heatmap(this.part("heatmap"), (cell) => this.#moved(cell));
-    this.strip = new TokenStrip(this.part("strip"), (query) => this.#look(query));
-    this.#fillRuns();
-    this.#fillSteps();
-    this.part("run").addEventListener("change", () => this.#pickRun());
-    this.part("step").addEventListener("change", () => this.#pickStep());
-    for (const button of element.querySelectorAll("[data-export]")) {
-      button.addEventListener("click", () =>
-        this.#export(/** @type {HTMLElement} */ (button).dataset.export ?? ""),
-      );
-    }
+    this.page = page;
+    this.index = index;
+    this.names = NAMES[index];
+    this.thumbnails = new Thumbnails(this.#part("thumbnails"), ({ layer, head, merged }) => {
+      const { names } = this;
+      const place = merged === "all" ? {} : { [names.layer]: layer };
+      page.state.set({ ...place, ...(!merged && { [names.head]: head }), merged });
+    });
+    this.thumbnails.onNear = (place) =>
+      page.store.prefetchHead(mapRequestOf(page.state, page.runs, index, place));
+    this.view = new HeadView(element, (cell) => page.onMove(cell, this));
+    this.scrubber = new Scrubber(this.#part("scrubber"), {
+      onMove: (step) => {
+        page.state.set({ [this.names.step]: step });
+        return this.settled;
+      },
+      onNear: (step) => this.#requestsAt(step).forEach((request) => page.store.prefetch(request)),
+    });
+    const select = /** @type {HTMLSelectElement} */ (this.#part("run"));
+    select.addEventListener("change", () => {
+      this.scrubber.pause();
+      page.state.set({ [this.names.run]: select.value, [this.names.step]: null });
+    });
+    this.#fillRuns(select);
   }
 
-  /** @param {string} name @returns {HTMLElement} */
-  part(name) {
-    return /** @type {HTMLElement} */ (this.element.querySelector(`[data-part=${name}]`));
+  get selection() {
+    return selectionOf(this.page.state, this.index);
   }
 
   /** @returns {Run | undefined} */
   get run() {
-    return this.runs.find((run) => run.id === this.selection.run);
+    return this.page.runs.find(({ id }) => id === this.selection.run);
   }
 
-  /** Ask for the maps of a text. Resolves when they are here, or the reason is shown. @param {string} text */
-  async load(text) {
-    this.text = text;
-    this.request?.abort();
-    const request = (this.request = new AbortController());
-    this.maps = null;
-    if (!text) return this.#say("Type something to see what the heads make of it.");
-    this.#say("Loading…");
-    try {
-      this.maps = await attentionMaps(this.#asked(), request.signal);
-      this.strip.show(this.maps.header.tokens);
-    } catch (error) {
-      if (!isAbort(error)) this.#fail(/** @type {Error} */ (error));
-    }
+  get reading() {
+    const { state, runs } = this.page;
+    return readingOf(state, runs, this.index, this.selection.step);
   }
 
-  /** @param {boolean} withoutFirst @returns {number} the largest weight that the colours must reach */
-  largest(withoutFirst) {
-    if (!this.maps || !withoutFirst) return 1;
-    const { triangles, header } = this.maps;
-    let [largest, at] = [0, 0];
-    while (at < triangles.length) {
-      for (let query = 0; query < header.length; query++) {
-        for (let key = 0; key <= query; key++, at++)
-          if (key > 0 && triangles[at] > largest) largest = triangles[at];
-      }
-    }
-    return Math.max(0.01, largest / header.scale);
+  /** The request for the chosen map. */
+  get chosenRequest() {
+    return mapRequestOf(this.page.state, this.page.runs, this.index);
   }
 
-  /** @param {number} brightest the weight that gets the strongest colour */
-  async paint(brightest) {
-    this.brightest = brightest;
-    if (!this.maps) return;
-    const { header } = this.maps;
-    this.part("waiting").hidden = true;
-    this.part("alert").hidden = true;
-    this.part("figures").hidden = false;
-    const cropped = this.part("cropped");
-    cropped.hidden = !header.text_offset;
-    cropped.textContent = `This run sees ${header.length} ${tokenUnit(this.run)} at once: the first ${header.text_offset} characters of the text are left out.`;
-    this.selection.layer = Math.min(this.selection.layer, header.n_layer - 1);
-    this.selection.head = Math.min(this.selection.head, header.n_head - 1);
-    this.thumbnails.choose(this.selection);
-    this.thumbnails.show(this.maps, brightest);
-    await this.#showHead();
-  }
-
-  /** @param {Cell | null} cell in the whole text; shown here without telling anybody */
-  mark(cell) {
-    const offset = this.maps?.header.text_offset ?? 0;
-    this.heatmap.mark(cell && { query: cell.query - offset, key: cell.key - offset });
-    this.#describe();
-  }
-
-  async #showHead() {
-    if (!this.maps) return;
-    const { layer, head } = this.selection;
-    const { tokens } = this.maps.header;
-    this.part("title").textContent = `Layer ${layer}, head ${head}`;
-    try {
-      const blob = await attentionFile(
-        this.#askedHead(),
-        "application/x-npy",
-        this.request?.signal,
-      );
-      const weights = readNpy(await blob.arrayBuffer());
-      if (layer !== this.selection.layer || head !== this.selection.head) return;
-      await this.heatmap.show(weights, tokens, this.brightest);
-      this.element.dataset.shown = `${this.selection.run} ${this.selection.step ?? "final"} ${layer} ${head}`;
-      this.#describe();
-    } catch (error) {
-      if (!isAbort(error)) this.#fail(/** @type {Error} */ (error));
-    }
-  }
-
-  #asked() {
-    return { run: this.selection.run, step: this.selection.step, text: this.text };
-  }
-
-  #askedHead() {
-    return { ...this.#asked(), layers: [this.selection.layer], heads: [this.selection.head] };
-  }
-
-  /** @param {Place} place */
-  #choose(place) {
-    Object.assign(this.selection, place);
-    this.#showHead();
-    this.listener.changed();
-  }
-
-  #pickRun() {
-    this.selection.run = /** @type {HTMLSelectElement} */ (this.part("run")).value;
-    this.selection.step = null;
-    this.#fillSteps();
-    this.listener.picked();
-  }
-
-  #pickStep() {
-    const { value } = /** @type {HTMLSelectElement} */ (this.part("step"));
-    this.selection.step = value === "" ? null : Number(value);
-    this.listener.picked();
-  }
-
-  /** @param {import("./heatmap.js").Cell | null} cell */
-  #moved(cell) {
-    this.#describe();
-    const offset = this.maps?.header.text_offset ?? 0;
-    this.listener.moved(cell && { query: cell.query + offset, key: cell.key + offset });
-  }
-
-  /** @param {number} query put the cursor on what it attends to most */
-  #look(query) {
-    let key = 0;
-    for (let k = 1; k <= query; k++) {
-      if (this.heatmap.weight({ query, key: k }) > this.heatmap.weight({ query, key })) key = k;
-    }
-    this.heatmap.move({ query, key });
-  }
-
-  #describe() {
-    const { cell } = this.heatmap;
-    const { tokens } = this.heatmap;
-    const readout = this.part("readout");
-    this.strip.shade(cell?.query ?? null, (key) => {
-      return this.heatmap.weight({ query: cell?.query ?? 0, key }) / this.brightest;
-    });
-    if (!cell) {
-      readout.textContent = "Point at a cell, or move with the arrow keys.";
-      return;
-    }
-    const name = (/** @type {number} */ i) => `'${glyphs(tokens[i])}' (${i})`;
-    const weight = cell.key > cell.query ? "not seen yet" : this.heatmap.weight(cell).toFixed(4);
-    readout.textContent = `query ${name(cell.query)} → key ${name(cell.key)}: ${weight}`;
-  }
-
-  /** @param {string} kind */
-  async #export(kind) {
+  /** What is chosen: "baseline", "step 50", "layer 1", "head 0". */
+  get words() {
+    const { kind, merged, merge } = this.page.state.shown;
     const { run, step, layer, head } = this.selection;
-    const words = [run, `step ${step ?? "final"}`, `layer ${layer}`, `head ${head}`];
-    const name = `${words.join(" ").replaceAll(" ", "-")}.${kind}`;
+    const kindWords = kind === "raw" ? [] : [kind.replace("_", " ")];
+    const start = [run, `step ${step ?? "final"}`];
+    if (merged === "all") return [...start, "all layers", `${merge} of heads`, ...kindWords];
+    const place = merged ? `${merge} of heads` : `head ${head}`;
+    return [...start, `layer ${layer}`, place, ...kindWords];
+  }
+
+  /** The number that the strongest colour must reach; 0 while there are no maps. */
+  get brightest() {
+    if (!this.maps) return 0;
+    const { kind, largest } = this.maps.header;
+    if (this.page.state.shown.sink) return largestWithoutFirst(this.maps) || largest;
+    return kind === "value_weighted" || kind === "output_weighted" ? largest : 1;
+  }
+
+  /** Ask for what the state says, unless it is here. */
+  load() {
+    this.#drawPickers();
+    const requests = this.#requestsAt(this.selection.step);
+    const asked = JSON.stringify(requests);
+    if (asked === this.#asked) return;
+    this.#asked = asked;
+    this.#abort?.abort();
+    this.#refining?.abort();
+    this.settled = this.#ask(requests, (this.#abort = new AbortController()).signal);
+  }
+
+  /** Nothing is shown here: what was asked for is not wanted. */
+  leave() {
+    this.#abort?.abort();
+    this.#refining?.abort();
+    this.scrubber.pause();
+    this.#asked = this.#drawn = "";
+    this.maps = this.exact = null;
+  }
+
+  /** @param {Colouring} colouring */
+  paint(colouring) {
+    this.#colouring = colouring;
+    if (!this.maps) return;
+    this.thumbnails.show(this.maps, colouring, this.#merged);
+    this.settled = this.showHead();
+  }
+
+  /** Draw the chosen map: at once from the compact ones, and again from the exact numbers. */
+  async showHead() {
+    if (!this.maps || !this.#colouring || this.#stepInside()) return;
+    const { merged } = this.page.state.shown;
+    this.thumbnails.choose({ ...this.selection, merged });
+    this.#part("title").textContent = this.#title;
+    const request = this.chosenRequest;
+    this.exact = this.page.store.knownHead(request);
+    this.#refining?.abort();
     try {
-      if (kind === "json")
-        download(name, await attentionFile(this.#askedHead(), "application/json"));
-      else if (kind === "csv") download(name, new Blob([this.#csv()], { type: "text/csv" }));
-      else download(name, imageOf(await this.heatmap.image(words.join(", "))));
-    } catch (error) {
-      this.#fail(/** @type {Error} */ (error));
-    }
-  }
-
-  #csv() {
-    const { tokens } = this.heatmap;
-    const quoted = tokens.map((token) => `"${token.replaceAll('"', '""')}"`);
-    const lines = ["query,query_token,key,key_token,weight"];
-    for (let query = 0; query < tokens.length; query++) {
-      for (let key = 0; key <= query; key++) {
-        lines.push(
-          [query, quoted[query], key, quoted[key], this.heatmap.weight({ query, key })].join(","),
-        );
+      if (!this.exact) {
+        const { signal } = (this.#refining = new AbortController());
+        const exact = this.page.store.head(request, signal);
+        exact.catch(() => {}); // waited for below, once the rough one is drawn
+        this.#draw(this.#roughly(), "rough");
+        this.exact = await exact;
+        if (signal.aborted) return;
       }
+      this.#draw(this.exact, "exact");
+      this.element.dataset.shown = this.#name;
+      this.page.onHead();
+    } catch (error) {
+      if (!isAbort(error)) this.fail(/** @type {Error} */ (error));
     }
-    return `${lines.join("\n")}\n`;
   }
 
-  #fillRuns() {
-    const options = this.runs.map((run) => {
-      const option = new Option(run.attention ? run.title : `${run.title} (has no heads)`, run.id);
-      option.disabled = !run.attention;
-      option.selected = run.id === this.selection.run;
-      return option;
-    });
-    this.part("run").replaceChildren(...options);
-  }
-
-  #fillSteps() {
-    const steps = this.run?.steps ?? [];
-    const options = steps.map((step) => new Option(step.toLocaleString("en-US"), String(step)));
-    options.push(new Option("final", ""));
-    for (const option of options)
-      option.selected = option.value === String(this.selection.step ?? "");
-    this.part("step").replaceChildren(...options);
-  }
-
-  /** @param {string} message shown in place of the figures, unless there are some already */
-  #say(message) {
-    const waiting = this.part("waiting");
-    waiting.textContent = message;
-    waiting.hidden = false;
-    this.part("alert").hidden = true;
-    if (!this.text) this.part("figures").hidden = true;
+  /** @param {Cell | null} cell in its window */
+  mark(cell) {
+    this.view.mark(cell);
   }
 
   /** @param {Error} error */
-  #fail(error) {
-    const alert = this.part("alert");
-    alert.textContent = error.message;
-    alert.hidden = false;
-    this.part("waiting").hidden = true;
-    this.part("figures").hidden = true;
+  fail(error) {
+    this.#asked = "";
+    this.maps = this.exact = null;
+    delete this.element.dataset.shown;
+    this.#part("alert").textContent = error.message;
+    this.#part("alert").hidden = false;
+    this.#part("waiting").hidden = true;
+    this.#part("figures").hidden = true;
+    this.page.onMaps();
   }
-}
 
-/** @param {string} address a data address @returns {Blob} */
-function imageOf(address) {
-  const bytes = Uint8Array.from(atob(address.split(",")[1]), (character) =>
-    character.charCodeAt(0),
-  );
-  return new Blob([bytes], { type: "image/png" });
+  /** Draw the run's steps anew. */
+  #drawPickers() {
+    const { run, step } = this.selection;
+    /** @type {HTMLSelectElement} */ (this.#part("run")).value = run;
+    this.scrubber.show(this.page.steps.of(run), step, this.run?.training ?? false);
+  }
+
+  /** @param {AttentionRequest[]} requests @param {AbortSignal} signal */
+  async #ask(requests, signal) {
+    const { store } = this.page;
+    if (!this.reading.text) {
+      this.maps = this.exact = null;
+      this.#say("Type something to see what the heads make of it.");
+      return this.page.onMaps();
+    }
+    const waits = setTimeout(() => this.#say("Loading…"), this.maps ? WORTH_SAYING_MS : 0);
+    try {
+      const answers = requests.map((request) => store.maps(request, signal));
+      const [maps, layer = null, all = null] = await Promise.all(answers);
+      if (signal.aborted) return;
+      this.maps = maps;
+      this.#merged = { layer, all };
+      this.#part("alert").hidden = true;
+      this.#part("figures").hidden = false;
+      clearTimeout(waits);
+      this.#part("waiting").hidden = true;
+      this.page.onMaps();
+      await this.settled; // painting has put another in place of this one
+    } catch (error) {
+      clearTimeout(waits);
+      if (!isAbort(error) && !signal.aborted) this.fail(/** @type {Error} */ (error));
+    }
+  }
+
+  /** @param {Step} step */
+  #requestsAt(step) {
+    return requestsOf(this.page.state, this.page.runs, this.index, step);
+  }
+
+  /** What is chosen, as the compact maps have it. */
+  #roughly() {
+    const { merged } = this.page.state.shown;
+    const { layer, head } = this.selection;
+    const { maps } = this;
+    if (merged && this.#merged[merged])
+      return weightsOf(
+        /** @type {AttentionMaps} */ (this.#merged[merged]),
+        merged === "all" ? 0 : layer,
+      );
+    return maps ? weightsOf(maps, layer * maps.header.n_head + head) : new Float32Array();
+  }
+
+  /**
+   * @param {Float32Array} weights
+   * @param {"rough" | "exact"} how
+   */
+  #draw(weights, how) {
+    const { maps } = this;
+    const colouring = this.#colouring;
+    if (!maps || !colouring) return;
+    const { sink } = this.page.state.shown;
+    const drawn = JSON.stringify([this.chosenRequest, how, colouring.name, sink]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.view.show(weights, maps.header.tokens, colouring, {
+      withoutFirst: sink,
+      rough: how === "rough",
+    });
+  }
+
+  get #title() {
+    const { merged, merge } = this.page.state.shown;
+    const { layer, head } = this.selection;
+    const how = merge === "max" ? "largest" : "mean";
+    if (merged === "all") return `All layers, ${how} of their heads`;
+    return merged ? `Layer ${layer}, ${how} of its heads` : `Layer ${layer}, head ${head}`;
+  }
+
+  /** What is shown, in a word for each part: "baseline final 1 0", "baseline 50 all mean rollout". */
+  get #name() {
+    const { kind, merged, merge } = this.page.state.shown;
+    const { run, step, layer, head } = this.selection;
+    const place = merged ? `${merged === "all" ? "all" : layer} ${merge}` : `${layer} ${head}`;
+    return [run, step ?? "final", place, ...(kind === "raw" ? [] : [kind])].join(" ");
+  }
+
+  /** @returns {boolean} whether the state named a head that is not there; another is shown then */
+  #stepInside() {
+    const header = this.maps?.header;
+    const { layer, head } = this.selection;
+    if (!header || (layer < header.n_layer && head < header.n_head)) return false;
+    this.page.state.set({
+      [this.names.layer]: Math.min(layer, header.n_layer - 1),
+      [this.names.head]: Math.min(head, header.n_head - 1),
+    });
+    return true;
+  }
+
+  /** @param {HTMLSelectElement} select */
+  #fillRuns(select) {
+    const options = this.page.runs.map((run) => {
+      const option = new Option(run.attention ? run.title : `${run.title} (has no heads)`, run.id);
+      option.disabled = !run.attention;
+      return option;
+    });
+    select.replaceChildren(...options);
+  }
+
+  /** @param {string} message shown above the figures, or in their place where there is no text */
+  #say(message) {
+    const waiting = this.#part("waiting");
+    waiting.textContent = message;
+    waiting.hidden = false;
+    this.#part("alert").hidden = true;
+    if (!this.reading.text) this.#part("figures").hidden = true;
+  }
+
+  /** @param {string} name @returns {HTMLElement} */
+  #part(name) {
+    return part(this.element, name);
+  }
 }

@@ -1,5 +1,6 @@
 // What the attention page shows, kept in its address; whoever shows a part of it is told of changes.
 import {
+  addressOf,
   choice,
   flag,
   integer,
@@ -63,14 +64,26 @@ export const FIELDS = {
   top_k: optional(integer(1, 1, 1e6)),
   top_p: number(1, 0, 1),
   seed: optional(integer(0, 0, 2 ** 31 - 1)),
+  /** of the panels: how heads are merged over a text, keys in their order, the next token to explain
+   *  ("" is the text's own), scores with the first token, characters to write */
+  across: choice("mean", ["mean", "max"]),
+  in_order: flag(false),
+  target: text(""),
+  uncorrected: flag(false),
+  write: integer(100, 0, 500),
 };
 
 /** @typedef {import("./state.js").State<typeof FIELDS>} Shown */
 /** @typedef {keyof Shown} Field */
 
+/** Browsers refuse addresses that change too often, and a cursor moves with the pointer. */
+const WRITTEN_AFTER_MS = 120;
+
 export class AttentionState {
-  /** @type {{ fields: Field[], listener: () => void }[]} */
+  /** @type {{ fields: Field[] | null, listener: () => void }[]} */
   #listeners = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #writes;
 
   constructor() {
     /** @type {Shown} */
@@ -85,6 +98,11 @@ export class AttentionState {
     this.#listeners.push({ fields, listener });
   }
 
+  /** @param {() => void} listener called once for each `set` that changes anything */
+  onAny(listener) {
+    this.#listeners.push({ fields: null, listener });
+  }
+
   /** @param {Partial<Shown>} changes */
   set(changes) {
     const changed = /** @type {Field[]} */ (Object.keys(changes)).filter(
@@ -92,10 +110,18 @@ export class AttentionState {
     );
     if (changed.length === 0) return;
     Object.assign(this.shown, changes);
-    writeAddress(FIELDS, this.shown);
+    this.#writes ??= setTimeout(() => {
+      this.#writes = undefined;
+      writeAddress(FIELDS, this.shown);
+    }, WRITTEN_AFTER_MS);
     for (const { fields, listener } of this.#listeners) {
-      if (fields.some((name) => changed.includes(name))) listener();
+      if (!fields || fields.some((name) => changed.includes(name))) listener();
     }
+  }
+
+  /** The address that reopens what is shown. */
+  get link() {
+    return location.origin + addressOf(location.pathname, FIELDS, this.shown);
   }
 
   /** The text that has been read: all of it, or its beginning. */

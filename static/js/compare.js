@@ -39,7 +39,9 @@ class ComparePage {
     this.#listen();
     this.#showLook();
     this.#showBusy();
-    attachProbabilityCard(this.#panels, byId("probability-card"));
+    attachProbabilityCard(this.#panels, byId("probability-card"), (text, index) => {
+      return this.#shown.find((panel) => panel.writes(text))?.momentOf(index) ?? null;
+    });
     if (this.#state.go) this.#generate();
   }
 

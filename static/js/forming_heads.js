@@ -1,5 +1,6 @@
 // The heads of a run while it trains: a picture of each, at any snapshot so far.
 import { attentionMaps } from "./attention_api.js";
+import { Colouring } from "./colour_scale.js";
 import { hasEnded } from "./jobs_api.js";
 import { part } from "./parts.js";
 import { StepSlider } from "./step_slider.js";
@@ -104,7 +105,7 @@ export class FormingHeads {
     this.#part("waiting").hidden = maps !== undefined || step === this.#failed;
     if (maps) {
       this.#part("alert").hidden = true;
-      this.thumbnails.show(maps, BRIGHTEST);
+      this.thumbnails.show(maps, new Colouring(BRIGHTEST));
       this.element.dataset.shown = String(step ?? "final");
     } else if (step !== this.#failed) void this.#ask(step);
     this.#link();

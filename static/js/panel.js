@@ -4,6 +4,7 @@ import { ApiError, isAbort, streamCompletion } from "./api.js";
 import { download } from "./download.js";
 import { grouped } from "./format.js";
 import { tokenUnit } from "./losses.js";
+import { replayAddress } from "./replay_link.js";
 import { fillRunPicker, runDifferences, runFacts } from "./run_picker.js";
 import { fillStepPicker, runStep, runStepWord } from "./run_step.js";
 import { bits } from "./surprise.js";
@@ -88,6 +89,23 @@ export class Panel {
 
   get busy() {
     return this.state === "waiting" || this.state === "writing";
+  }
+
+  /** @param {TokenText} text @returns {boolean} whether it is the one that this run writes */
+  writes(text) {
+    return text === this.#text;
+  }
+
+  /**
+   * @param {number} index of a character
+   * @returns {string | null} where to see what the heads looked at when it was chosen, if it has any
+   */
+  momentOf(index) {
+    const run = this.#find();
+    if (!run || !this.#writing) return null;
+    const [before, after] = this.#text.around(index);
+    const { prompt, length: _, ...sampling } = this.#writing;
+    return replayAddress({ run, step: this.#step, prompt, before, after, sampling });
   }
 
   /**
@@ -177,6 +195,7 @@ export class Panel {
     this.#part("title").textContent = run?.title || this.#run;
     this.#part("id").textContent = this.#run;
     this.#part("facts").textContent = run ? runFacts(run, this.#step) : "";
+    this.#part("text").classList.toggle("has-heads", run?.attention === true);
     this.#part("differences").replaceChildren(...chips);
     const step = /** @type {HTMLSelectElement} */ (this.#part("step"));
     fillStepPicker(step, run, this.#step);

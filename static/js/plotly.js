@@ -57,15 +57,21 @@ async function fit(element, plotly) {
 }
 
 /**
- * @param {HTMLElement} figure one that has been drawn
- * @param {Json} layout for the picture, in place of the figure's own
- * @param {{ width: number, height: number }} size in pixels, at twice the density
- * @returns {Promise<string>} a PNG as a data address
+ * A picture that need not be on the page.
+ * @param {Json[]} data traces
+ * @param {Json} layout
+ * @param {{ format: "png" | "svg", width: number, height: number }} options in pixels, a PNG at
+ *   twice the density
+ * @returns {Promise<Blob>}
  */
-export async function png(figure, layout, { width, height }) {
-  const { data } = /** @type {Figure} */ (figure);
-  const options = { format: "png", width, height, scale: 2 };
-  return (await load()).toImage({ data, layout: { ...themed(), ...layout } }, options);
+export async function picture(data, layout, { format, width, height }) {
+  const options = { format, width, height, scale: format === "png" ? 2 : 1 };
+  const figure = { data, layout: { ...themed(), ...layout }, config: CONFIG };
+  const address = await (await load()).toImage(figure, options);
+  const [, content] = address.split(/,(.*)/s);
+  if (format === "svg") return new Blob([decodeURIComponent(content)], { type: "image/svg+xml" });
+  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
 }
 
 /**

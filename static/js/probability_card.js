@@ -4,34 +4,72 @@ import { glyphs, spoken } from "./glyphs.js";
 import { bits } from "./surprise.js";
 import { TokenText } from "./tokens.js";
 
-/** @typedef {import("./tokens.js").Token} Token */
+/**
+ * @typedef {import("./tokens.js").Token} Token
+ * @typedef {(text: TokenText, index: number) => string | null} AddressOf where to see what a
+ *   character's heads looked at; null for those that have none
+ */
 
 const GAP_PX = 8;
 
 /**
  * Show the card for the characters of every TokenText inside `root`, by pointer and by keyboard.
+ * A click on a character, or Enter, leads to its address; a finger first gets the card, with a link.
  * @param {HTMLElement} root
- * @param {HTMLElement} card a popover with .card-character, .card-summary, .card-alternatives
- *   and .card-spoken in it
+ * @param {HTMLElement} card a popover with .card-character, .card-summary, .card-alternatives,
+ *   .card-spoken, .card-replay and .card-link in it
+ * @param {AddressOf} addressOf
  */
-export function attachProbabilityCard(root, card) {
-  const cursor = new Cursor(card);
-  // Moves, not "over" and "out": those also come when a text scrolls under a pointer at rest.
-  root.addEventListener("pointermove", ({ target }) => cursor.point(TokenText.at(target)));
-  root.addEventListener("click", ({ target }) => cursor.point(TokenText.at(target)));
-  root.addEventListener("pointerleave", () => cursor.point(null));
+export function attachProbabilityCard(root, card, addressOf) {
+  const cursor = new Cursor(card, addressOf);
+  attachPointer(root, card, cursor);
   root.addEventListener("focusin", ({ target }) => {
     const text = TokenText.of(target);
     if (text && target instanceof Element && target.matches(":focus-visible")) cursor.enter(text);
   });
-  root.addEventListener("focusout", () => cursor.hide());
+  for (const element of [root, card]) {
+    element.addEventListener("focusout", ({ relatedTarget }) => {
+      // A finger on the card's link takes the focus there; it must not go before it is followed.
+      if (!card.contains(/** @type {Node | null} */ (relatedTarget))) cursor.hide();
+    });
+  }
   root.addEventListener("restart", () => cursor.hide());
   document.addEventListener("scroll", () => cursor.follow(), { capture: true, passive: true });
   root.addEventListener("keydown", (event) => {
     const text = TokenText.of(event.target);
-    if (text && cursor.move(text, event.key)) event.preventDefault();
+    if (!text) return;
+    const plain = !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
+    if (event.key === "Enter" && plain) cursor.open(false);
+    else if (cursor.move(text, event.key)) event.preventDefault();
   });
   document.addEventListener("keydown", ({ key }) => key === "Escape" && cursor.hide());
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {HTMLElement} card
+ * @param {Cursor} cursor
+ */
+function attachPointer(root, card, cursor) {
+  // Moves, not "over" and "out": those also come when a text scrolls under a pointer at rest.
+  root.addEventListener("pointermove", ({ target }) => cursor.point(TokenText.at(target)));
+  root.addEventListener("pointerleave", () => cursor.point(null));
+  root.addEventListener("pointerdown", ({ pointerType }) => {
+    card.classList.toggle("is-touched", pointerType === "touch");
+  });
+  root.addEventListener("click", (event) => {
+    const place = TokenText.at(event.target);
+    cursor.point(place);
+    const selecting = getSelection()?.isCollapsed === false;
+    if (!place || selecting || card.classList.contains("is-touched")) return;
+    cursor.open(event.ctrlKey || event.metaKey);
+  });
+  root.addEventListener("auxclick", (event) => {
+    const place = TokenText.at(event.target);
+    if (!place || event.button !== 1) return;
+    cursor.point(place);
+    cursor.open(true);
+  });
 }
 
 class Cursor {
@@ -41,12 +79,19 @@ class Cursor {
   /** the character that the card stands beside @type {HTMLElement | null} */
   #element = null;
   #card;
+  #link;
+  #addressOf;
   /** whether the keyboard brought it where it is */
   #walked = false;
 
-  /** @param {HTMLElement} card */
-  constructor(card) {
+  /**
+   * @param {HTMLElement} card
+   * @param {AddressOf} addressOf
+   */
+  constructor(card, addressOf) {
     this.#card = card;
+    this.#link = /** @type {HTMLAnchorElement} */ (card.querySelector(".card-link"));
+    this.#addressOf = addressOf;
   }
 
   /** @param {TokenText} text */
@@ -78,6 +123,14 @@ class Cursor {
     }
   }
 
+  /** @param {boolean} apart go where the card's link leads, in a tab of its own */
+  open(apart) {
+    const address = this.#element && this.#text && this.#addressOf(this.#text, this.#index);
+    if (!address) return;
+    if (apart) open(address, "_blank", "noopener");
+    else location.assign(address);
+  }
+
   /** Stay beside a character that has been scrolled, as long as it can be seen. */
   follow() {
     if (!this.#element) return;
@@ -105,6 +158,9 @@ class Cursor {
     this.#element = text.mark(index, { scroll });
     if (!token || !this.#element) return;
     fill(this.#card, token);
+    const address = this.#addressOf(text, index);
+    /** @type {HTMLElement} */ (this.#link.parentElement).hidden = address === null;
+    this.#link.href = address ?? "";
     this.#card.showPopover();
     placeBeside(this.#card, this.#element);
   }

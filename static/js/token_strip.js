@@ -1,46 +1,51 @@
-// A text, character by character, shaded by what one of them attends to.
+// A text, token by token, shaded by a number of each.
 import { glyphs, spoken } from "./glyphs.js";
 
 export class TokenStrip {
+  /** @type {HTMLElement[]} */
+  #spans = [];
+  #shown = "";
+
   /**
    * @param {HTMLElement} element
-   * @param {(query: number) => void} onPick
+   * @param {(index: number) => void} onPick
    */
   constructor(element, onPick) {
     this.element = element;
-    /** @type {HTMLElement[]} */
-    this.tokens = [];
-    element.addEventListener("pointerover", (event) => {
-      const index = this.tokens.indexOf(/** @type {HTMLElement} */ (event.target));
+    element.addEventListener("pointerover", ({ target }) => {
+      const index = this.#spans.indexOf(/** @type {HTMLElement} */ (target));
       if (index >= 0) onPick(index);
     });
   }
 
   /** @param {string[]} tokens */
   show(tokens) {
-    this.tokens = tokens.map((token) => {
+    const text = JSON.stringify(tokens);
+    if (text === this.#shown) return;
+    this.#shown = text;
+    this.#spans = tokens.map((token) => {
       const span = document.createElement("span");
       span.className = "strip-token";
       span.textContent = glyphs(token);
       span.title = spoken(token);
       return span;
     });
-    const lines = this.tokens.flatMap((span, i) =>
+    const lines = this.#spans.flatMap((span, i) =>
       tokens[i] === "\n" ? [span, document.createElement("br")] : [span],
     );
     this.element.replaceChildren(...lines);
   }
 
   /**
-   * @param {number | null} query the character that looks
-   * @param {(key: number) => number} share how much of the strongest colour each gets, 0 to 1
+   * @param {(index: number) => number} share how much of the strongest colour each gets, 0 to 1
+   * @param {number | null} query the one that looks: those after it are not seen yet
    */
-  shade(query, share) {
-    this.tokens.forEach((span, key) => {
-      const looked = query !== null && key <= query;
-      span.style.setProperty("--share", looked ? `${Math.min(100, 100 * share(key))}%` : "0%");
+  shade(share, query) {
+    this.#spans.forEach((span, key) => {
+      const future = query !== null && key > query;
+      span.style.setProperty("--share", future ? "0%" : `${Math.min(100, 100 * share(key))}%`);
       span.classList.toggle("is-query", key === query);
-      span.classList.toggle("is-future", query !== null && key > query);
+      span.classList.toggle("is-future", future);
     });
   }
 }

@@ -56,6 +56,15 @@ export class TokenText {
   }
 
   /**
+   * @param {number} index of a character
+   * @returns {[before: string, after: string]} what was written before it, and from it on
+   */
+  around(index) {
+    const text = (/** @type {Token[]} */ some) => some.map((token) => token.text).join("");
+    return [text(this.tokens.slice(0, index)), text(this.tokens.slice(index))];
+  }
+
+  /**
    * Begin anew, after a prompt. Tells of it with an event "restart".
    * @param {string} prompt
    */
