@@ -19,7 +19,6 @@ from app.jobs.launcher import Launcher
 from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
 from app.jobs.ray_cluster import RayCluster
-from app.page_modules import page_modules
 from app.reading import Reader
 from app.registry import Registry
 from app.routes import (
@@ -38,6 +37,7 @@ from app.routes import (
 )
 from app.security import BodyLimit, OwnPagesOnly, SecurityHeaders
 from app.settings import ROOT, Settings
+from app.site_files import SiteFiles
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
 
@@ -61,7 +61,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.templates = Jinja2Templates(ROOT / "templates")
-    app.state.templates.env.globals["page_modules"] = page_modules
+    app.state.site = SiteFiles(ROOT / "static")
+    app.state.templates.env.globals["site"] = app.state.site
     for module in (
         completions,
         models,
@@ -77,7 +78,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         static,
     ):
         app.include_router(module.router)
-    app.mount("/static", static.OwnFiles(directory=ROOT / "static", check_dir=False))
+    own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
+    app.mount("/static", own_files)
     add_error_handlers(app, pages.error_page)
     app.add_middleware(
         BodyLimit,

@@ -129,16 +129,20 @@ def without_comments(path: Path) -> str:
 
 
 def script_imports(path: Path) -> set[str]:
-    """The modules that a script imports, by file name; every one must be a neighbour of its own."""
+    """The modules that a script imports, by their path in static/js; every one must be our own."""
     found = re.findall(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""", without_comments(path))
-    assert all(re.fullmatch(r"\./[\w-]+\.js", name) for name in found), (path.name, found)
-    return {name.removeprefix("./") for name in found}
+    assert all(re.fullmatch(r"\.{1,2}/([\w-]+/)?[\w-]+\.js", name) for name in found), found
+    return {script_name(path.parent / name) for name in found}
+
+
+def script_name(path: Path) -> str:
+    return path.resolve().relative_to(ROOT / "static" / "js").as_posix()
 
 
 def page_scripts() -> set[str]:
     """The modules that a template loads itself: the pages, and what every page has."""
     sources = (path.read_text("utf-8") for path in TEMPLATES)
-    return {name for text in sources for name in re.findall(r"""js/([\w-]+\.js)""", text)}
+    return {name for text in sources for name in re.findall(r"""/js/([\w-]+\.js)""", text)}
 
 
 def test_only_api_js_fetches() -> None:
@@ -155,7 +159,7 @@ def test_only_plotly_js_touches_plotly() -> None:
 
 
 def test_scripts_import_one_way() -> None:
-    graph = {path.name: script_imports(path) for path in SCRIPTS}
+    graph = {script_name(path): script_imports(path) for path in SCRIPTS}
     assert set(TopologicalSorter(graph).static_order()) == graph.keys()
     pages = page_scripts()
     assert pages <= graph.keys()

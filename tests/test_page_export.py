@@ -225,7 +225,7 @@ def test_text_cannot_end_the_script_that_carries_it(
     page.goto(f"{live.url}/nowhere")
     html = page.evaluate(
         """async () => {
-            const { exportedPage } = await import("/static/js/exported_page.js");
+            const { exportedPage } = await import("/static/js/attention/exported_page.js");
             const header = { tokens: ["</script>", "<!--"], layers: [0], heads: [0], largest: 1,
                 shape: [1, 1, 2, 2], merge: null };
             const maps = { header, triangles: new Uint8Array([255, 128, 200]) };
@@ -251,7 +251,7 @@ def test_a_large_run_fits_into_two_megabytes(page: Page, live: LiveServer) -> No
     page.goto(f"{live.url}/nowhere")
     count = page.evaluate(
         """async () => {
-            const { exportedPage } = await import("/static/js/exported_page.js");
+            const { exportedPage } = await import("/static/js/attention/exported_page.js");
             const [T, six] = [256, [0, 1, 2, 3, 4, 5]];
             const header = { tokens: Array(T).fill("e"), layers: six, heads: six, largest: 1,
                 shape: [6, 6, T, T], merge: null };

@@ -267,7 +267,7 @@ def test_a_long_text_is_cropped_around_the_window(page: Page, live: LiveServer, 
     page.goto(f"{live.url}/nowhere")
     link = page.evaluate(
         """async ([prompt, before, after]) => {
-            const { replayAddress } = await import("/static/js/replay_link.js");
+            const { replayAddress } = await import("/static/js/compare/replay_link.js");
             const run = { id: "own", attention: true, block_size: 64 };
             const sampling = { temperature: 1, top_k: null, top_p: 1, seed: 1 };
             return replayAddress({ run, step: null, prompt, before, after, sampling });
@@ -308,7 +308,7 @@ def test_tokens_begin_where_the_tokenizer_cuts(
     page.goto(f"{live.url}/nowhere")
     found = page.evaluate(
         """async ([text, tokens]) => {
-            const { tokenStarts } = await import("/static/js/token_starts.js");
+            const { tokenStarts } = await import("/static/js/attention/token_starts.js");
             return tokenStarts([...text], tokens);
         }""",
         [text, [tokenizer.token_text(i) for i in ids]],

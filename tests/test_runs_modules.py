@@ -93,7 +93,7 @@ def test_tokens_seen(call, config: dict, tokens: int) -> None:
 def test_only_settings_that_differ_are_listed_and_the_unusual_marked(call) -> None:
     baseline = run("baseline")
     other = run("other", config=model(n_head=8), params=1200)
-    rows = call("config_diff", "settingRows", [other, baseline], baseline, {"all": False})
+    rows = call("runs/config_diff", "settingRows", [other, baseline], baseline, {"all": False})
     assert [(row["group"], row["name"]) for row in rows] == [
         ("Model", "n_head"),
         ("Model", "parameters"),
@@ -109,7 +109,7 @@ def test_all_settings_are_listed_with_where_the_run_comes_from(call) -> None:
     other = run(
         "other", tokenizer="bpe", device="cuda:0", init_from={"run": "baseline", "step": 500}
     )
-    rows = call("config_diff", "settingRows", [other], baseline, {"all": True})
+    rows = call("runs/config_diff", "settingRows", [other], baseline, {"all": True})
     texts = {row["name"]: row["cells"][0]["text"] for row in rows}
     assert texts["block_size"] == "32"
     assert texts["window"] == "none"
@@ -123,7 +123,7 @@ def test_all_settings_are_listed_with_where_the_run_comes_from(call) -> None:
 def test_a_setting_that_a_model_does_not_have_is_no_value(call) -> None:
     bigram = run("bigram", kind="bigram", config={"model": {"kind": "bigram"}, "train": None})
     runs = [run("baseline"), bigram]
-    rows = call("config_diff", "settingRows", runs, runs[0], {"all": False})
+    rows = call("runs/config_diff", "settingRows", runs, runs[0], {"all": False})
     texts = {row["name"]: [cell["text"] for cell in row["cells"]] for row in rows}
     assert texts["n_head"] == ["4", "–"]
 
@@ -162,15 +162,15 @@ def test_a_setting_that_a_model_does_not_have_is_no_value(call) -> None:
 )
 def test_the_sentence_of_a_run(call, fields: dict, sentence: str) -> None:
     baseline = run("baseline")
-    [outcome] = call("cost_gain", "outcomes", [run("x", **fields)], baseline)
-    assert call("cost_gain", "sentence", outcome, baseline) == sentence
+    [outcome] = call("runs/cost_gain", "outcomes", [run("x", **fields)], baseline)
+    assert call("runs/cost_gain", "sentence", outcome, baseline) == sentence
 
 
 def test_the_order_is_by_gain_for_each_minute(call) -> None:
     gains = {"slow": (600, 1.5), "quick": (60, 1.8), "worse": (60, 2.2), "baseline": (60, 2.0)}
     runs = [run(id, wall_time_s=s, val_loss=loss) for id, (s, loss) in gains.items()]
     runs.append(run("unknown", val_loss=None))
-    ordered = call("cost_gain", "outcomes", runs, runs[3])
+    ordered = call("runs/cost_gain", "outcomes", runs, runs[3])
     per_minute = {id: (1 - loss / 2.0) / (s / 60) for id, (s, loss) in gains.items()}
     best_first = sorted(per_minute, key=per_minute.__getitem__, reverse=True)
     assert [outcome["run"]["id"] for outcome in ordered] == [*best_first, "unknown"]

@@ -1,12 +1,17 @@
 """The pages: a template each, with the runs as data."""
 
+from contextlib import suppress
 from typing import Any
 
-from fastapi import APIRouter, Request
+import anyio.to_thread
+from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
 
 from app import __version__
-from app.deps import CorporaDep, QueueDep, RegistryDep, TemplatesDep
+from app.attention_schemas import AttentionRequest
+from app.deps import CorporaDep, QueueDep, RegistryDep, TemplatesDep, borrow
+from app.errors import RequestError
 from app.form_schema import form_schema
 from app.jobs.queue import JobQueue
 from app.jobs.view import devices
@@ -27,9 +32,15 @@ def compare(
 
 @router.get("/attention")
 def attention(
-    request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
+    request: Request,
+    registry: RegistryDep,
+    queue: QueueDep,
+    templates: TemplatesDep,
+    background: BackgroundTasks,
 ) -> HTMLResponse:
-    return templates.TemplateResponse(request, "attention.html", _context(registry, queue))
+    background.add_task(_read_ahead, request, registry)
+    context = _context(registry, queue)
+    return templates.TemplateResponse(request, "attention.html", context, background=background)
 
 
 @router.get("/runs")
@@ -68,6 +79,24 @@ def error_page(request: Request, status: int, message: str) -> HTMLResponse:
     templates: TemplatesDep = request.app.state.templates
     context = _frame() | {"status": status, "message": message}
     return templates.TemplateResponse(request, "error.html", context, status_code=status)
+
+
+async def _read_ahead(request: Request, registry: Registry) -> None:
+    """Work out the maps that an address asks for while the browser loads the page's scripts.
+
+    Whatever is wrong with the address, the page will be told when it asks itself.
+    """
+    state, asked = request.app.state, request.query_params
+    fields = {name: asked.get(name) for name in ("run", "step", "text", "kind")}
+    with suppress(RequestError, ValidationError):
+        wanted = AttentionRequest.model_validate(fields)
+        end = int(asked["end"]) if asked.get("end", "").isdecimal() else None
+        async with borrow(registry, wanted.run, wanted.step) as loaded:
+
+            def work() -> None:
+                state.reader.read(loaded, wanted.text[:end]).maps(wanted.kind)
+
+            await anyio.to_thread.run_sync(work, limiter=state.inspections)
 
 
 def _context(registry: Registry, queue: JobQueue) -> dict[str, Any]:

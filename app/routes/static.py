@@ -1,29 +1,34 @@
-"""`/static`: our own files, asked for anew each time, and other projects', kept for good."""
+"""`/static`: our own files and other projects', kept for good where the address names a version."""
 
-from os import PathLike, stat_result
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from app.site_files import SiteFiles
 from app.vendor import FOLDER, vendor_files
 
 router = APIRouter(include_in_schema=False)
 
 
-class OwnFiles(StaticFiles):
-    """Every use asks whether the file changed, so that pages never mix modules of two versions."""
+FOR_GOOD = "public, max-age=31536000, immutable"
 
-    def file_response(
-        self,
-        full_path: str | PathLike[str],
-        stat_result: stat_result,
-        scope: Scope,
-        status_code: int = 200,
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["Cache-Control"] = "no-cache"
+
+class OwnFiles(StaticFiles):
+    """Files under `v/VERSION/`, and without that; what is not the version of now is not kept."""
+
+    def __init__(self, site: SiteFiles, **options: Any) -> None:
+        super().__init__(**options)
+        self._site = site
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        first, *rest = path.split("/", 2)
+        versioned = first == "v" and len(rest) == 2
+        response = await super().get_response(rest[1] if versioned else path, scope)
+        current = versioned and rest[0] == self._site.version
+        response.headers["Cache-Control"] = FOR_GOOD if current else "no-cache"
         return response
 
 
@@ -33,7 +38,7 @@ def vendor_file(name: str, request: Request) -> Response:
     if file is None:
         raise HTTPException(404)
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": FOR_GOOD,
         "ETag": f'"{file.name}"',
         "Vary": "Accept-Encoding",
     }

@@ -1,10 +1,10 @@
 // The attention page. Its first maps are asked for before the rest of the page is here.
-import { AttentionState } from "./attention_state.js";
-import { MapsStore } from "./maps_store.js";
+import { AttentionState } from "./attention/attention_state.js";
+import { MapsStore } from "./attention/maps_store.js";
+import { settleRuns } from "./attention/shown_runs.js";
+import { mapRequestOf, requestsOf, selectionOf } from "./attention/side_request.js";
 import { pageData } from "./page_data.js";
 import { byId, part } from "./parts.js";
-import { settleRuns } from "./shown_runs.js";
-import { mapRequestOf, requestsOf, selectionOf } from "./side_request.js";
 
 const { runs } = pageData();
 const state = new AttentionState();
@@ -27,6 +27,6 @@ if (state.shown.run === "") {
 } else {
   if (state.read) askFor(0);
   if (state.read && state.shown.run2) askFor(1);
-  const { AttentionPage } = await import("./attention_page.js");
+  const { AttentionPage } = await import("./attention/attention_page.js");
   await new AttentionPage(state, runs, store).start();
 }

@@ -71,19 +71,29 @@ export function bytePixels(header, colouring) {
 }
 
 /**
- * @param {HTMLCanvasElement} canvas becomes as many pixels wide and high as there are tokens
+ * A picture of at most `most` pixels a side: where several numbers share one, it shows the largest,
+ * so that no line is lost.
+ * @param {HTMLCanvasElement} canvas takes that size
  * @param {Uint8Array} triangle
  * @param {number} T
- * @param {Uint32Array} pixels one for each byte
+ * @param {Uint32Array} pixels one for each byte, the larger the stronger
+ * @param {number} most
  */
-export function paintTriangle(canvas, triangle, T, pixels) {
-  const target = bufferOf(T);
+export function paintTriangle(canvas, triangle, T, pixels, most) {
+  const together = Math.ceil(T / most);
+  const size = Math.ceil(T / together);
+  const largest = new Uint8Array(size * size);
   for (let query = 0, at = 0; query < T; query++) {
-    const row = query * T;
-    for (let key = 0; key <= query; key++) target[row + key] = pixels[triangle[at++]];
-    target.fill(pixels[0], row + query + 1, row + T);
+    const row = Math.trunc(query / together) * size;
+    for (let start = 0, to = row; start <= query; start += together, to++) {
+      const end = Math.min(query + 1, start + together);
+      for (let key = start; key < end; key++, at++)
+        if (triangle[at] > largest[to]) largest[to] = triangle[at];
+    }
   }
-  put(canvas, T);
+  const target = bufferOf(size);
+  for (let to = 0; to < largest.length; to++) target[to] = pixels[largest[to]];
+  put(canvas, size);
 }
 
 /**

@@ -1,9 +1,9 @@
 // The page "/": one prompt, several runs, side by side.
 import { announce } from "./announce.js";
-import { Composer, pageFields, randomSeed } from "./composer.js";
+import { Composer, pageFields, randomSeed } from "./compare/composer.js";
+import { Panel } from "./compare/panel.js";
+import { attachProbabilityCard } from "./compare/probability_card.js";
 import { pageData } from "./page_data.js";
-import { Panel } from "./panel.js";
-import { attachProbabilityCard } from "./probability_card.js";
 import { addressOf, readAddress, writeAddress } from "./state.js";
 import { TINT_FROM } from "./surprise.js";
 

@@ -10,7 +10,7 @@ export function pageData() {
  * @typedef {object} TrainingData
  * @property {import("./api.js").Run[]} runs
  * @property {import("./jobs_api.js").Preset[]} presets
- * @property {import("./config_schema.js").FormSchema} schema
+ * @property {import("./train/config_schema.js").FormSchema} schema
  * @property {import("./jobs_api.js").Corpus[]} corpora
  * @property {import("./jobs_api.js").Device[]} devices
  *

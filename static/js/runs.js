@@ -1,19 +1,19 @@
 // The page of runs: the table, the curves, cost against gain, the settings, the samples.
 import { announce } from "./announce.js";
 import { listRuns } from "./api.js";
-import { bindControls } from "./bound_controls.js";
-import { showSettings } from "./config_diff.js";
-import { drawCost } from "./cost_figure.js";
-import { deviceWarning, outcomes } from "./cost_gain.js";
-import { showOutcomes } from "./cost_list.js";
 import { drawCurves } from "./curves.js";
 import { tokensNote } from "./losses.js";
 import { pageData } from "./page_data.js";
-import { RunHistories } from "./run_histories.js";
-import { RunRows } from "./run_rows.js";
-import { pageFields } from "./runs_address.js";
-import { columns } from "./runs_table.js";
-import { SampleColumns } from "./sample_columns.js";
+import { bindControls } from "./runs/bound_controls.js";
+import { showSettings } from "./runs/config_diff.js";
+import { drawCost } from "./runs/cost_figure.js";
+import { deviceWarning, outcomes } from "./runs/cost_gain.js";
+import { showOutcomes } from "./runs/cost_list.js";
+import { RunHistories } from "./runs/run_histories.js";
+import { RunRows } from "./runs/run_rows.js";
+import { pageFields } from "./runs/runs_address.js";
+import { columns } from "./runs/runs_table.js";
+import { SampleColumns } from "./runs/sample_columns.js";
 import { readAddress, writeAddress } from "./state.js";
 
 /** @typedef {import("./api.js").Run} Run */

@@ -24,6 +24,9 @@ import { bytePixels, paintTriangle, triangleOf } from "./compact_maps.js";
  *   badge: HTMLElement }} Tile
  */
 
+/** More pixels would be lost on so small a picture, and take long to paint. */
+const LARGEST_PICTURE = 128;
+
 /** @type {Order} */
 const IN_PLACE = { score: null, least: 0, badge: () => "" };
 
@@ -74,7 +77,8 @@ export class Thumbnails {
       const index = { "": place.layer * n_head + place.head, layer: place.layer, all: 0 };
       const own = pixels.get(source);
       if (!source || !own) continue;
-      paintTriangle(canvas, triangleOf(source, index[place.merged ?? ""]), length, own);
+      const triangle = triangleOf(source, index[place.merged ?? ""]);
+      paintTriangle(canvas, triangle, length, own, LARGEST_PICTURE);
     }
   }
 

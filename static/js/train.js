@@ -1,15 +1,16 @@
 // The page "/train": the form, what is training, and the view of one job or one sweep.
-import { Activity } from "./activity.js";
-import { FORM_FIELDS, JobForm } from "./job_form.js";
-import { JobList } from "./job_list.js";
-import { JobStart } from "./job_start.js";
-import { JobView } from "./job_view.js";
+
 import { hasEnded, startSweep } from "./jobs_api.js";
 import { trainingData } from "./page_data.js";
 import { byId, part } from "./parts.js";
 import { addressOf, list, readAddress, text, writeAddress } from "./state.js";
-import { SweepList } from "./sweep_list.js";
-import { SweepView } from "./sweep_view.js";
+import { Activity } from "./train/activity.js";
+import { FORM_FIELDS, JobForm } from "./train/job_form.js";
+import { JobList } from "./train/job_list.js";
+import { JobStart } from "./train/job_start.js";
+import { JobView } from "./train/job_view.js";
+import { SweepList } from "./train/sweep_list.js";
+import { SweepView } from "./train/sweep_view.js";
 
 const VIEW_FIELDS = { job: text(""), sweep: text(""), beside: list(["baseline"]) };
 const EXERCISE = ["baseline", "case-1", "case-2", "case-3"];

@@ -1,0 +1,147 @@
+// One row of the table of runs. It stays the same element while its run goes on, so that what a
+// person has opened or focused in it stays so.
+import { link } from "../elements.js";
+import { runColourName, runDash } from "../run_look.js";
+import { changes } from "./runs_table.js";
+
+/**
+ * @typedef {import("../api.js").Run} Run
+ * @typedef {import("./runs_table.js").Column} Column
+ * @typedef {import("../differences.js").Difference} Difference
+ * @typedef {{ columns: Column[], reference: Run, ticked: boolean, number: number }} RowLook
+ */
+
+/** The settings side by side have all of them. */
+const MOST_CHIPS = 6;
+
+export class RunRow {
+  /** @param {(ticked: boolean) => void} onTick */
+  constructor(onTick) {
+    this.element = document.createElement("tr");
+    this.box = document.createElement("input");
+    this.box.type = "checkbox";
+    this.box.addEventListener("change", () => onTick(this.box.checked));
+    this.swatch = document.createElement("span");
+    this.swatch.className = "swatch";
+    const tick = document.createElement("td");
+    tick.className = "tick";
+    tick.append(this.box, this.swatch);
+    this.name = document.createElement("th");
+    this.name.scope = "row";
+    this.changed = document.createElement("td");
+    this.changed.className = "changed";
+    this.element.append(tick, this.name, this.changed);
+    /** @type {HTMLTableCellElement[]} */
+    this.numbers = [];
+    this.told = "";
+  }
+
+  /**
+   * @param {Run} run
+   * @param {RowLook} look
+   */
+  show(run, { columns, reference, ticked, number }) {
+    this.element.dataset.run = run.id;
+    this.box.checked = ticked;
+    this.box.setAttribute("aria-label", `Show the curve of ${run.title}`);
+    this.swatch.hidden = !ticked;
+    this.swatch.style.setProperty("--run", `var(${runColourName(number)})`);
+    this.swatch.dataset.dash = runDash(number);
+    this.#showWords(run, reference);
+    this.#showNumbers(columns.slice(2).map((column) => column.text?.(run) ?? ""));
+  }
+
+  /** @param {Run} run @param {Run} reference */
+  #showWords(run, reference) {
+    const apart = changes(run, reference);
+    const told = JSON.stringify([run.title, run.hypothesis, run.outcome, run.training, apart]);
+    if (told === this.told) return;
+    this.told = told;
+    const open = this.name.querySelector("details")?.open ?? false;
+    this.name.replaceChildren(details(run, open));
+    this.changed.replaceChildren(...chips(apart).flatMap((one) => [one, " "]));
+  }
+
+  /** @param {string[]} texts */
+  #showNumbers(texts) {
+    while (this.numbers.length > texts.length) this.numbers.pop()?.remove();
+    texts.forEach((text, i) => {
+      this.numbers[i] ??= this.#numberCell();
+      if (this.numbers[i].textContent !== text) this.numbers[i].textContent = text;
+    });
+  }
+
+  #numberCell() {
+    const cell = this.element.insertCell();
+    cell.className = "number";
+    return cell;
+  }
+}
+
+/**
+ * @param {Run} run
+ * @param {boolean} open
+ */
+function details(run, open) {
+  const element = document.createElement("details");
+  element.open = open;
+  const summary = document.createElement("summary");
+  summary.append(run.title);
+  if (run.training) {
+    const mark = document.createElement("span");
+    mark.className = "chip is-training";
+    mark.textContent = "training";
+    summary.append(" ", mark);
+  }
+  element.append(
+    summary,
+    ...paragraph("Hypothesis", run.hypothesis),
+    ...paragraph("Outcome", run.outcome),
+  );
+  const links = document.createElement("p");
+  links.append(link(`/?runs=${run.id}`, "Prompt it"));
+  if (run.attention) links.append(" · ", link(`/attention?run=${run.id}`, "Look inside"));
+  links.append(" · ", link(`/train?from=${run.id}`, "Train a variation"));
+  element.append(links);
+  return element;
+}
+
+/**
+ * @param {string} label
+ * @param {string} words
+ * @returns {HTMLElement[]} none where there is nothing to say
+ */
+function paragraph(label, words) {
+  if (!words) return [];
+  const element = document.createElement("p");
+  const strong = document.createElement("strong");
+  strong.textContent = `${label}. `;
+  element.append(strong, words);
+  return [element];
+}
+
+/**
+ * @param {Difference[]} differences
+ * @returns {HTMLElement[]} the first ones, and how many there are besides
+ */
+function chips(differences) {
+  const shown = differences.slice(0, MOST_CHIPS);
+  const rest = differences.slice(MOST_CHIPS);
+  const each = shown.map(({ name, value, other }) =>
+    chip(`${name} ${value}`, `${name}: ${value}, the baseline has ${other}`),
+  );
+  const names = rest.map(({ name, value }) => `${name} ${value}`).join(", ");
+  return rest.length ? [...each, chip(`${rest.length} more`, names)] : each;
+}
+
+/**
+ * @param {string} words
+ * @param {string} title
+ */
+function chip(words, title) {
+  const element = document.createElement("span");
+  element.className = "chip is-different";
+  element.textContent = words;
+  element.title = title;
+  return element;
+}
