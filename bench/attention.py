@@ -10,11 +10,11 @@ Chromium asks. Medians of several rounds:
   to four decimals, made and sent by the same app.
 - `bytes_…`: what they take on the wire; the peer is the page that BertViz makes of them, or where
   it is not tried the JSON.
-- `open_…`: from the click on a link to the explorer until all heads and the exact map of the chosen
-  one are painted; the peer is BertViz's page, from its file to its paint.
+- `open_…`: from the click on a link to the explorer until all heads and the chosen one's map are
+  painted; the peer is BertViz's page, from its file to its paint. `open_exact_…`: until the map is
+  painted from the exact numbers.
 - `choose_…`: the same from choosing the run in the explorer, without a new page.
-- `head_…`: from the click on another head until its map is painted, from the bytes that are there;
-  `head_exact_…`: until it is painted from the exact numbers.
+- `head_…`: the same from the click on another head.
 
 BertViz draws with libraries from a public address; here they come from npm, so that no network is
 in its time. Without `pip install 'sidelight[bench]'` and npm, no peer is drawn.
@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -50,25 +51,33 @@ ROOT = Path(__file__).resolve().parents[1]
 T, WIDTH = 256, 384
 RUNS = {"36x256": 6, "144x256": 12}  # layers, and heads of each
 JSON, NPY, COMPACT = "application/json", "application/x-npy", "application/octet-stream"
-PEER_S = 600
 LIBRARIES = {
     "require": "requirejs@2.3.6/require.js",
     "d3": "d3@5.7.0/dist/d3.min.js",
     "jquery": "jquery@2.2.4/dist/jquery.min.js",
 }
-# Until the first side says that it shows what `wanted` begins, then the end of the frame that paints
-# it: by `painted` from the bytes of all heads, by `shown` from the exact numbers of the chosen one.
-PAINTED = """([mark, wanted]) => new Promise(resolve => {
+# From an action, or from the navigation that led here, until the first side says that it has what
+# `wanted` begins, and to the end of the frame with it: `painted` from the bytes of all heads, or
+# `shown`, the chosen one from its exact numbers.
+PAINTED = """([mark, wanted, action, target]) => new Promise(resolve => {
+  const began = action ? performance.now() : 0;
+  const element = document.querySelector(target);
+  if (action === "click") element.click();
+  if (action === "choose") {
+    element.value = wanted;
+    element.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   const look = () => {
     const is = document.querySelector('[data-side="1"]')?.dataset[mark];
     if (!is?.startsWith(wanted)) requestAnimationFrame(look);
-    else requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
+    else requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
   };
   look();
 })"""
-LINES_PAINTED = """() => new Promise(resolve => {
+LINES_PAINTED = """() => new Promise((resolve, reject) => {
   const look = () => {
-    if (!document.querySelector('line')) setTimeout(look, 20);
+    if (performance.now() > 600_000) reject(new Error("no line after ten minutes"));
+    else if (!document.querySelector('line')) setTimeout(look, 20);
     else requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
   };
   look();
@@ -86,7 +95,9 @@ def main() -> None:
         rows = [row for run in RUNS for row in served(url, run, options.rounds)]
         for run in RUNS:
             rows += opened(browser, url, run, options.rounds)
+            print("…", *(f"{row['name']} {row['value']}" for row in rows[-4:]), flush=True)
         rows += other_head(browser, url, options.rounds)
+        print("… BertViz, which takes a minute", flush=True)
         peer = bertviz(browser, url, Path(name))
         version = browser.version
     for row in rows:
@@ -172,9 +183,9 @@ def timed(works: list[Callable[[], Any]]) -> tuple[list[Any], float]:
 def opened(browser: Browser, url: str, run: str, rounds: int) -> list[Row]:
     """From a click to the paint: of a link to the explorer, and of the run in its list."""
     other = next(name for name in RUNS if name != run)
-    by_link, by_choice = [], []
+    by_link, by_choice = Times(), Times()
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    for _ in range(rounds + 1):
+    for _ in range(2 * rounds + 2):
         page.goto(f"{url}/runs")
         page.wait_for_timeout(1000)  # until it has settled
         address = f"/attention?{urlencode({'run': run, 'text': new_text()})}"
@@ -185,58 +196,55 @@ def opened(browser: Browser, url: str, run: str, rounds: int) -> list[Row]:
         )
         page.evaluate("document.getElementById('there').click()")
         page.wait_for_url("**/attention**", wait_until="commit")
-        by_link.append(painted(page, run))  # counted from the navigation, the click
-    for _ in range(rounds + 1):
-        choose(page, other)
-        painted(page, other)
+        by_link.add(page, run)  # its clock began with the navigation, the click
+    for _ in range(2 * rounds + 2):
+        painted(page, other, "shown", "choose", "#run-1")
         page.locator("#text").fill(new_text())
-        page.wait_for_timeout(4000)  # until it has settled: badges come last
-        began = choose(page, run)
-        by_choice.append(painted(page, run) - began)
+        page.wait_for_timeout(3000)  # until it has settled: badges come last
+        by_choice.add(page, run, "choose", "#run-1")
     page.close()
-    return [
-        row(f"{name}_{run}", round(statistics.median(times[1:]), 1), "ms")
-        for name, times in (("open", by_link), ("choose", by_choice))
-    ]
+    return by_link.rows(f"open_{run}") + by_choice.rows(f"choose_{run}")
 
 
-def choose(page: Page, run: str) -> float:
-    """The page's own time of the choice."""
-    return page.evaluate(
-        "run => { const s = document.getElementById('run-1'); const now = performance.now();"
-        "s.value = run; s.dispatchEvent(new Event('change', { bubbles: true })); return now; }",
-        run,
-    )
+class Times:
+    """Of the same action, by turns until the first paint and until that of the exact numbers."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[float]] = {"painted": [], "shown": []}
+
+    def add(self, page: Page, wanted: str, action: str = "", target: str = "body") -> None:
+        mark = min(self._of, key=lambda mark: len(self._of[mark]))
+        self._of[mark].append(painted(page, wanted, mark, action, target))
+
+    def rows(self, name: str) -> list[Row]:
+        """The medians, without the first of each."""
+        action, _, run = name.partition("_")
+        names = {"painted": name, "shown": f"{action}_exact_{run}"}
+        return [
+            row(names[mark], round(statistics.median(times[1:]), 1), "ms")
+            for mark, times in self._of.items()
+        ]
 
 
-def painted(page: Page, wanted: str, mark: str = "shown") -> float:
-    """The page's own time when it has painted that."""
-    when: float = page.evaluate(PAINTED, [mark, wanted])
-    return when
+def painted(page: Page, wanted: str, mark: str, action: str = "", target: str = "body") -> float:
+    """Milliseconds until that is painted."""
+    taken: float = page.evaluate(PAINTED, [mark, wanted, action, target])
+    return taken
 
 
 def other_head(browser: Browser, url: str, rounds: int) -> list[Row]:
-    """From the click on a head to the paint of its map, and to that of its exact numbers."""
-    run = "36x256"
-    times: dict[str, list[float]] = {"painted": [], "shown": []}
+    """From the click on a head to the paint of its map."""
+    run, times = "36x256", Times()
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(f"{url}/attention?{urlencode({'run': run, 'text': new_text()})}")
-    for head in random.sample(range(1, 36), 2 * rounds):
-        page.wait_for_timeout(1000)
+    page.wait_for_timeout(3000)
+    for head in random.sample(range(1, 36), 2 * rounds + 2):
         layer, place = divmod(head, 6)
-        mark = min(times, key=lambda name: len(times[name]))
-        began = page.evaluate(
-            "at => { const now = performance.now();"
-            "document.querySelector(`.thumbnail[data-layer='${at[0]}'][data-head='${at[1]}']`)"
-            ".click(); return now; }",
-            [layer, place],
-        )
-        times[mark].append(painted(page, f"{run} final {layer} {place}", mark) - began)
+        thumbnail = f".thumbnail[data-layer='{layer}'][data-head='{place}']"
+        times.add(page, f"{run} final {layer} {place}", "click", thumbnail)
+        page.wait_for_timeout(1000)
     page.close()
-    return [
-        row(f"{name}_{run}", round(statistics.median(times[mark]), 1), "ms")
-        for name, mark in (("head", "painted"), ("head_exact", "shown"))
-    ]
+    return times.rows(f"head_{run}")
 
 
 def bertviz(browser: Browser, url: str, root: Path) -> dict[str, float]:
@@ -254,13 +262,13 @@ def bertviz(browser: Browser, url: str, root: Path) -> dict[str, float]:
     html = model_view(list(layers), list(text), html_action="return").data
     page_file.write_text(f"<!doctype html><meta charset='utf-8'>{html}")
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PEER_S * 1000)
+    page.set_default_timeout(600_000)
 
     def fulfil(route: Route) -> None:
         name = next(name for name in LIBRARIES if name in route.request.url)
         route.fulfill(path=libraries[name], content_type="text/javascript")
 
-    page.route("https://**", fulfil)
+    page.route(re.compile("^https:"), fulfil)
     page.goto(page_file.as_uri())
     painted = page.evaluate(LINES_PAINTED)
     drawn = page.locator("line").count()
