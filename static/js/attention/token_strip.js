@@ -4,6 +4,8 @@ import { glyphs, spoken } from "../glyphs.js";
 export class TokenStrip {
   /** @type {HTMLElement[]} */
   #spans = [];
+  /** what each is shaded by: to style all of them anew takes as long as to paint a map @type {string[]} */
+  #shares = [];
   #shown = "";
 
   /**
@@ -30,6 +32,7 @@ export class TokenStrip {
       span.title = spoken(token);
       return span;
     });
+    this.#shares = [];
     const lines = this.#spans.flatMap((span, i) =>
       tokens[i] === "\n" ? [span, document.createElement("br")] : [span],
     );
@@ -43,7 +46,9 @@ export class TokenStrip {
   shade(share, query) {
     this.#spans.forEach((span, key) => {
       const future = query !== null && key > query;
-      span.style.setProperty("--share", future ? "0%" : `${Math.min(100, 100 * share(key))}%`);
+      const shaded = future ? "0%" : `${Math.min(100, 100 * share(key)).toFixed(1)}%`;
+      if (shaded !== this.#shares[key]) span.style.setProperty("--share", shaded);
+      this.#shares[key] = shaded;
       span.classList.toggle("is-query", key === query);
       span.classList.toggle("is-future", future);
     });
