@@ -287,7 +287,8 @@ def test_what_was_zoomed_to_stays_while_curves_come_and_go(page: Page, shipped: 
 
 
 GROWING = """async () => {
-  const { drawCurves } = await import("/static/js/curves.js");
+  const own = document.querySelector("script[src$='/runs.js']").src; // the page's own modules
+  const { drawCurves } = await import(new URL("curves.js", own));
   const figure = document.createElement("div");
   figure.style.height = "300px";
   document.body.append(figure);
