@@ -253,3 +253,29 @@ def test_a_link_to_a_run_that_is_gone_says_so(page: Page, live: LiveServer) -> N
     option = side(page).locator("option[value=bigram]")
     expect(option).to_be_disabled()
     expect(option).to_have_text("Bigram (has no heads)")
+
+
+POOLED = """async ({ T, most }) => {
+  const own = document.querySelector("script[src$='/attention.js']").src; // the page's own modules
+  const { paintTriangle } = await import(new URL("compact_maps.js", own));
+  const bytes = Uint8Array.from({ length: (T * (T + 1)) / 2 }, (_, i) => (i * 37) % 251);
+  const grey = Uint32Array.from({ length: 256 }, (_, byte) => 0xff000000 + byte * 0x010101);
+  const canvas = document.createElement("canvas");
+  paintTriangle(canvas, bytes, T, grey, most);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { size: canvas.width, pixels: [...data].filter((_, i) => i % 4 === 0), bytes: [...bytes] };
+}"""
+
+
+def test_a_small_picture_shows_the_largest_of_what_shares_a_pixel(opened: Page) -> None:
+    for T, most, together in ((10, 10, 1), (10, 128, 1), (10, 5, 2), (11, 4, 3)):
+        painted = opened.evaluate(POOLED, {"T": T, "most": most})
+        whole = np.zeros((T, T), int)
+        whole[np.tril_indices(T)] = painted["bytes"]
+        size = -(-T // together)
+        assert painted["size"] == size
+        picture = np.array(painted["pixels"]).reshape(size, size)
+        for row in range(size):
+            for column in range(size):
+                block = whole[row * together :, column * together :][:together, :together]
+                assert picture[row, column] == block.max()

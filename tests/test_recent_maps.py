@@ -137,3 +137,30 @@ def test_what_no_text_changes_is_worked_out_once(own: TestClient) -> None:
         assert (again, len(calls)) == (first, of_the_first)
         own.post("/api/attention/roles", json={"run": "mine", "text": "or not"})
         assert len(calls) == of_the_first + 1
+
+
+def test_a_link_to_the_explorer_has_its_maps_worked_out_ahead(own: TestClient) -> None:
+    with own.app.state.registry.lend("mine") as loaded:  # type: ignore[attr-defined]
+        calls = counted(loaded.model)
+        link = {"run": "mine", "text": "To be, or not", "end": "5", "kind": "rollout"}
+        assert own.get("/attention", params=link).status_code == 200
+        assert len(calls) == 1
+        one_head(own, kind="rollout")
+        assert len(calls) == 1, "the page asks for what is there"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"run": "gone", "text": "To be"},
+        {"run": "mine", "text": "€"},
+        {"run": "mine", "text": ""},
+        {"run": "mine", "text": "To be", "step": "x"},
+        {"run": "mine", "text": "To be", "end": "-1", "kind": "other"},
+        {"text": "To be"},
+    ],
+)
+def test_whatever_is_wrong_with_a_link_the_page_itself_comes(
+    own: TestClient, link: dict[str, str]
+) -> None:
+    assert own.get("/attention", params=link).status_code == 200
