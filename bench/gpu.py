@@ -18,22 +18,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import torch
+from torch import Tensor
 
+from model.ablation import head_means, importance
+from model.attention import Kind, attention_maps
+from model.attribution import attribute
 from model.config import RunPlan
 from model.corpus import Corpus, tiny_shakespeare
 from model.decoding import generate
 from model.device import device_name
 from model.distributed import World
 from model.families import build_model
+from model.gpt import GPT
 from model.gradients import Gradients
+from model.head_roles import repeated_maps
 from model.optim import build_optimizers
 from model.presets import PRESETS
 from model.run_folder import RunFolder
 from model.sampling import Sampling
 from model.starting import prepare
+from model.trace import Trace
 from model.training import Watcher, train
 
 EXERCISE_S, EXERCISE_LOSS = 358.0, 1.8235
@@ -55,7 +62,15 @@ def main() -> None:
         return
     device, corpus = torch.device(options.device), tiny_shakespeare()
     rows, failed = [], []
-    for part in (gradients_agree, resume_agrees, decoding_agrees, step_time, baseline, baby):
+    for part in (
+        gradients_agree,
+        resume_agrees,
+        decoding_agrees,
+        attention_agrees,
+        step_time,
+        baseline,
+        baby,
+    ):
         print(f"{part.__name__} …", flush=True)
         began = time.perf_counter()
         for row in part(device, corpus, options.max_iters):
@@ -136,6 +151,26 @@ def decoding_agrees(device: torch.device, _corpus: Corpus, _max_iters: int | Non
         rates.append(200 / (time.perf_counter() - began))
     same = texts[0] == texts[1]
     return [row("decoding_to_cpu", rates[1], "/s", rates[0], same)]
+
+
+def attention_agrees(device: torch.device, _corpus: Corpus, _max_iters: int | None) -> list[Row]:
+    """Maps of every kind, roles, losses without a head and a logit's parts against the CPU's."""
+    folder = RunFolder(Path(__file__).parent.parent / "checkpoints" / "modern")
+    ids = folder.read_tokenizer().encode("ROMEO:\nBut, soft! what light")
+    found: list[list[Tensor]] = []
+    for where in ("cpu", str(device)):
+        model = folder.load_model(device=where)
+        assert isinstance(model, GPT)
+        trace = Trace()
+        model(torch.tensor([ids], device=where), trace)
+        parts = attribute(model, trace, query=len(ids) - 1, target=ids[0])
+        found.append(
+            [attention_maps(model, ids, kind=kind) for kind in get_args(Kind)]
+            + [repeated_maps(model), torch.tensor([part.logit for part in parts])]
+            + [importance(model, ids, fill)[1].cpu() for fill in (None, head_means(model, ids))]
+        )
+    difference = max(float((a - b).abs().max()) for a, b in zip(*found, strict=True))
+    return [row("attention_to_cpu", difference, "largest difference", None, difference < 1e-3)]
 
 
 # Times
