@@ -206,6 +206,7 @@ def test_a_long_text_is_seen_through_a_window(opened: Page, live: LiveServer) ->
     slider.press("ArrowLeft")
     expect(bar).to_contain_text("characters 1 to 17 of 25")
     expect(opened).to_have_url(re.compile("end=17"))
+    expect(part(opened, "strip").locator("span")).to_have_count(16)  # the map is that of the window
     point_at(opened, part(opened, "heatmap"), query=15, key=3, length=16)
     value = weights_of(live, text=text[:17])[1, 0, 15, 3]
     expect(part(opened, "readout")).to_have_text(f"query '␣' (15) → key 'e' (3): {value:.4f}")
