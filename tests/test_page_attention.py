@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.settings import Settings
 from model.config import GPTConfig
 from tests.attention_page import TEXT, figure, point_at, shows, side, weights_of
-from tests.conftest import CHARACTERS, LiveServer, write_run
+from tests.conftest import CHARACTERS, LiveServer, wait_until, write_run
 
 SHARES = "spans => spans.map((s) => Number.parseFloat(s.style.getPropertyValue('--share')))"
 
@@ -207,9 +207,15 @@ def test_a_long_text_is_seen_through_a_window(opened: Page, live: LiveServer) ->
     expect(bar).to_contain_text("characters 1 to 17 of 25")
     expect(opened).to_have_url(re.compile("end=17"))
     expect(part(opened, "strip").locator("span")).to_have_count(16)  # the map is that of the window
-    point_at(opened, part(opened, "heatmap"), query=15, key=3, length=16)
     value = weights_of(live, text=text[:17])[1, 0, 15, 3]
-    expect(part(opened, "readout")).to_have_text(f"query '␣' (15) → key 'e' (3): {value:.4f}")
+    words = f"query '␣' (15) → key 'e' (3): {value:.4f}"
+
+    def reads_it() -> bool:  # what is above the map may still have moved it under the pointer
+        point_at(opened, part(opened, "heatmap"), query=15, key=3, length=16)
+        opened.wait_for_timeout(100)
+        return part(opened, "readout").text_content() == words
+
+    wait_until(reads_it)
     bar.get_by_role("button", name="All read").click()
     expect(bar).to_contain_text("characters 9 to 25 of 25")
     opened.get_by_label("Text", exact=True).fill("To be")
