@@ -17,7 +17,7 @@ Chromium asks. Medians of several rounds:
 - `head_…`: the same from the click on another head.
 
 BertViz draws with libraries from a public address; here they come from npm, so that no network is
-in its time. Without `pip install 'sidelight[bench]'` and npm, no peer is drawn.
+in its time. Without the extra `bench`, which `make bench` installs, and npm, no peer is drawn.
 """
 
 import argparse
@@ -252,7 +252,7 @@ def bertviz(browser: Browser, url: str, root: Path) -> dict[str, float]:
     try:
         from bertviz import model_view
     except ImportError:
-        print("no BertViz here: pip install 'sidelight[bench]'")
+        print("no BertViz here: it comes with the extra bench")
         return {}
     libraries = fetched(root)
     with httpx.Client(base_url=url, timeout=60) as client:
