@@ -7,7 +7,7 @@
     seen.maps[2, 1]                                  # layer 2, head 1: (query, key)
     sidelight.attention("baseline@388", "To be")     # the same run at step 388
 
-It needs httpx, which the extra `client` brings and `make run` installs, and nothing of the server's.
+It needs httpx, which the extra `client` brings and `make run` installs; nothing of the server's.
 """
 
 import io
