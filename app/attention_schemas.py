@@ -175,12 +175,14 @@ class InsideRequest(RunReading):
 
 
 class HeadRow(BaseModel):
-    """One query against every key of the window; later keys are masked."""
+    """One query against every key of the window; those that it does not see are masked."""
 
     scale: float = Field(description="What scores are multiplied with: 1 / sqrt(head size).")
     score: list[float] = Field(description="q·k.")
     scaled: list[float] = Field(description="The score times `scale`.")
-    masked: list[bool] = Field(description="Whether the key comes later than the query.")
+    masked: list[bool] = Field(
+        description="Whether the key comes later than the query, or before its attention window."
+    )
     weight: list[float] = Field(description="Softmax of those not masked.")
     value: list[float] = Field(description="Length of each key's value vector.")
     weighted: list[float] = Field(description="Length of weight times value.")

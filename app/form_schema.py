@@ -32,6 +32,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "model.position",
             "model.rope_base",
+            "model.attention_window",
             "model.qk_norm",
             "model.qk_gain",
             "model.qkv_conv",

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from app.engine import Task
 from app.errors import InvalidRequest
 from app.registry import LoadedRun
 from app.schemas import CompletionRequest, Context
-from model.decoding import Decoder, Token, score
+from app.writing import Task
+from model.batch import Batch
+from model.decoding import score
 from model.sampling import Sampling
+from model.sequence import Sequence, Token
 from model.tokenizer import TextDecoder, Tokenizer, UnknownCharacters
 
 MAX_SCORED_TOKENS = 10_000
@@ -27,18 +29,21 @@ def read_prompts(request: CompletionRequest, loaded: LoadedRun) -> list[Prompt]:
     return [_read(prompt, request, loaded) for prompt in request.prompts]
 
 
-def tasks(request: CompletionRequest, loaded: LoadedRun, prompts: list[Prompt]) -> list[Task]:
+def tasks(
+    request: CompletionRequest, loaded: LoadedRun, prompts: list[Prompt], batch: Batch
+) -> list[Task]:
     """`n` for each prompt, the same seeds for every prompt."""
     if request.max_tokens == 0:
         return []
     tokenizer = loaded.tokenizer
     return [
         Task(
-            writer=Decoder(
-                loaded.model,
+            batch=batch,
+            sequence=Sequence(
                 prompt.ids or start_ids(tokenizer),
                 _sampling(request, number),
                 request.logprobs or 0,
+                request.past_context,
             ),
             token_text=tokenizer.token_text,
             max_tokens=request.max_tokens,
@@ -61,7 +66,7 @@ def start_ids(tokenizer: Tokenizer) -> list[int]:
 def _read(prompt: str | list[int], request: CompletionRequest, loaded: LoadedRun) -> Prompt:
     tokenizer = loaded.tokenizer
     ids = _encode(prompt, tokenizer)
-    start = max(0, len(ids) - loaded.model.block_size)
+    start = max(0, len(ids) - loaded.model.reach)
     text = prompt if isinstance(prompt, str) else tokenizer.decode(ids)
     left_out = len(TextDecoder(tokenizer).feed(*ids[:start]))  # of a character that is cut, nothing
     context = Context(

@@ -25,10 +25,12 @@ class Reader:
     def __init__(self, max_cells: int, cache_bytes: int = 0) -> None:
         self._max_cells = max_cells
         self._recent = RecentMaps(cache_bytes)
-        self._repeated = PerModel(lambda model: repeated_scores(repeated_maps(model)))
+        self._repeated = PerModel(
+            lambda model: repeated_scores(repeated_maps(model), model.config.attention_window)
+        )
 
     def read(self, loaded: LoadedRun, text: str, length: int | None = None) -> "Window":
-        """The end of `text`, at most `length` tokens of it.
+        """The end of `text`, at most `length` tokens of it: all that the last one depends on.
 
         Raises InvalidRequest for a run without heads, for characters that it does not know, and for
         too many numbers.
@@ -38,7 +40,7 @@ class Reader:
             kind = model.config.kind
             message = f"run {loaded.run.id!r} is a {kind} model, which has no attention heads"
             raise InvalidRequest(message, param="run", code="no_attention")
-        count = min(length or model.block_size, model.block_size)
+        count = min(length or model.reach, model.reach)
         try:
             ids, text_offset = loaded.tokenizer.encode_end(text, count)
         except UnknownCharacters as error:
@@ -60,7 +62,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Window:
-    """The last tokens of a text that fit a run's context."""
+    """The last tokens of a text that a run sees."""
 
     loaded: LoadedRun
     model: GPT

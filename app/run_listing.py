@@ -48,7 +48,10 @@ class RunSummary(BaseModel):
     hypothesis: str
     outcome: str
     corpus: CorpusInfo
-    block_size: int = Field(description="Tokens of context the model sees.")
+    block_size: int = Field(
+        description="Tokens of context the model sees; with an attention window at least as many "
+        "as all its layers together reach back to."
+    )
     n_layer: int | None
     n_head: int | None
     attention: bool = Field(description="Whether there are heads to look into.")
@@ -84,16 +87,17 @@ class RunList(BaseModel):
 
 def list_runs(registry: Registry, training: Collection[str] = ()) -> RunList:
     """All runs, by id; `training` are the ids of those that jobs are making."""
-    broken = [BrokenFolder(id=id, reason=why) for id, why in registry.broken().items()]
-    return RunList(runs=[summary(run, training) for run in registry.runs()], broken=broken)
+    runs, broken = registry.listing()
+    return RunList(
+        runs=[summary(run, training) for run in runs],
+        broken=[BrokenFolder(id=id, reason=why) for id, why in broken.items()],
+    )
 
 
 def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
     config = run.config
     gpt = config.model if isinstance(config.model, GPTConfig) else None
-    last = run.metrics[-1] if run.metrics else None
-    kept = _of_the_weights(run)
-    estimates = [metric.estimate for metric in run.metrics if metric.estimate]
+    last, kept = run.last, run.kept
     return RunSummary(
         id=run.id,
         kind=config.model.kind,
@@ -106,7 +110,7 @@ def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
         tokenizer=run.tokenizer.kind,
         wall_time_s=last.elapsed_s if last else None,
         steps=run.steps,
-        estimate=estimates[-1] if estimates else None,
+        estimate=run.estimate,
         hypothesis=config.hypothesis,
         outcome=config.outcome,
         corpus=config.corpus,
@@ -124,17 +128,10 @@ def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
 def detail(run: Run, training: Collection[str] = ()) -> RunDetail:
     return RunDetail(
         **dict(summary(run, training)),
-        metrics=run.metrics,
-        samples=run.samples,
+        metrics=run.metrics(),
+        samples=run.samples(),
         vocabulary=[run.tokenizer.token_text(i) for i in range(run.tokenizer.vocab_size)],
     )
-
-
-def _of_the_weights(run: Run) -> Metric | None:
-    """The evaluation of the weights that the run has: its last one, or its best."""
-    if run.config.train.weights == "best":
-        return min(run.metrics, key=lambda metric: metric.val_loss, default=None)
-    return run.metrics[-1] if run.metrics else None
 
 
 def _bits(nats: float) -> float:
@@ -144,7 +141,7 @@ def _bits(nats: float) -> float:
 def _context(config: GPTConfig | BigramConfig | NGramConfig) -> int:
     match config:
         case GPTConfig():
-            return config.block_size
+            return config.reach
         case NGramConfig():
             return max(1, config.order - 1)
         case BigramConfig():

@@ -48,7 +48,8 @@ def layer_maps(model: LanguageModel, ids: Sequence[int], kind: Kind = "raw") -> 
     residual stream (Kobayashi et al. 2020, "Attention is not only a weight"). `rollout` goes on to
     the tokens at the bottom, see `model.rollout`.
 
-    Raises NoAttention for a model without heads, ValueError for more ids than the context or none.
+    Raises NoAttention for a model without heads, ValueError for none, or more ids than the context
+    unless the model is endless.
     """
     if not isinstance(model, GPT):
         raise NoAttention(f"a {model.config.kind} model has no attention heads")

@@ -50,6 +50,13 @@ class GPTConfig(_Config):
     rope_base: float = Field(
         10_000.0, gt=1, description="Longest rotary wavelength over 2 pi, in tokens."
     )
+    attention_window: int | None = Field(
+        None,
+        ge=1,
+        le=8192,
+        description="How many tokens a head sees, the current one and those just before it; "
+        "all of the context when null. With rotary positions a text then goes on without end.",
+    )
     norm: Literal["layernorm", "rmsnorm"] = Field(
         "layernorm", description="LayerNorm with weight and bias, or RMSNorm without either."
     )
@@ -92,7 +99,29 @@ class GPTConfig(_Config):
             raise fields_disagree("position", message)
         if self.tie_weights and self.head_bias:
             raise fields_disagree("head_bias", "must be false when tie_weights is true")
+        if self.attention_window is not None:
+            self._window_fits(self.attention_window)
         return self
+
+    def _window_fits(self, window: int) -> None:
+        if self.position != "rotary":
+            message = "needs rotary positions, as learned ones end with the context; use null"
+            raise fields_disagree("attention_window", message)
+        if window > self.block_size:
+            message = f"must be at most block_size ({self.block_size}), or it is never filled"
+            raise fields_disagree("attention_window", message)
+
+    @property
+    def reach(self) -> int:
+        """So many last tokens settle what comes next: nothing before them changes it.
+
+        It is the context; with an attention window what the layers, each handing on what it saw,
+        reach back to together, where that is more.
+        """
+        if self.attention_window is None:
+            return self.block_size
+        back = self.n_layer * (self.attention_window - 1 + self.qkv_conv)
+        return max(self.block_size, 1 + back)
 
 
 class BigramConfig(_Config):

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import GPTConfig
-from model.kv_cache import KeyValueCache, LayerCache
+from model.kv_cache import Cache, LayerCache
 from model.language_model import LanguageModel
+from model.sliding_window import sliding_attention
 from model.trace import AttentionTrace, Trace
 
 
@@ -25,7 +26,8 @@ class GPT(LanguageModel):
         if config.position == "learned":
             self.wpe = nn.Embedding(config.block_size, config.n_embd)
         else:
-            self.register_buffer("rotations", _rotations(config), persistent=False)
+            places = torch.arange(config.block_size, device="cpu")  # in an empty model too
+            self.register_buffer("rotations", rotations(config, places), persistent=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = _norm(config)
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
@@ -37,38 +39,70 @@ class GPT(LanguageModel):
     def block_size(self) -> int:
         return self.config.block_size
 
+    @property
+    def endless(self) -> bool:
+        return self.config.attention_window is not None
+
+    @property
+    def reach(self) -> int:
+        return self.config.reach
+
     def forward(
-        self, ids: Tensor, trace: Trace | None = None, cache: KeyValueCache | None = None
+        self,
+        ids: Tensor,
+        trace: Trace | None = None,
+        cache: Cache | None = None,
+        *,
+        last_only: bool = False,
     ) -> Tensor:
         """ids (B, T) -> logits (B, T, vocab_size).
 
         With `trace`, each block adds its attention and what it leaves on the residual stream, and
         the output is computed from those very numbers. With `cache`, `ids` go on from the positions
         the cache already holds: either all of a sequence's beginning at once, or one id at a time.
+        With `last_only`, logits are (B, 1, vocab_size), and the last block does without the rest.
+        Raises ValueError for more than `block_size` positions, unless the model is `endless`.
         """
         T = ids.shape[1]
-        start = cache.length if cache else 0
-        if start + T > self.block_size:
+        start = 0 if cache is None else cache.start
+        if isinstance(start, int) and start + T > self.block_size and not self.endless:
             raise ValueError(f"{start + T} tokens are more than the context of {self.block_size}")
         x = self.wte(ids)  # (B, T, C)
-        rotation = None
+        rotation = self.rotation(start, T)
         if self.config.position == "learned":
-            x = x + self.wpe.weight[start : start + T]
-        else:
-            rotation = self.get_buffer("rotations")[start : start + T]  # (T, D/2, 2)
+            x = x + _at(self.wpe.weight, start, T)
         if trace is not None:
             trace.stream.append(x)
         for i, block in enumerate(self.blocks):
-            x = block(x, rotation, trace, cache.layers[i] if cache else None)
-        if cache:
-            cache.length += T
+            is_last = i == self.config.n_layer - 1
+            layer = None if cache is None else cache.layers[i]
+            x = block(x, rotation, trace, layer, last_only=last_only and is_last)
         logits: Tensor = self.lm_head(self.norm(x))  # (B, T, V)
         return logits
+
+    def rotation(self, start: int | Tensor, count: int) -> Tensor | None:
+        """What turns queries and keys at `count` positions from `start` on: (count, D/2, 2).
+
+        If `start` (B,) is each row's own, (B, 1, 1, D/2, 2), for one position. None where learned
+        positions do without.
+        """
+        if self.config.position == "learned":
+            return None
+        known = self.get_buffer("rotations")
+        if isinstance(start, Tensor):
+            turned = rotations(self.config, start) if self.endless else known[start]
+            return turned[:, None, None].to(known.dtype)
+        if start + count <= len(known):
+            return known[start : start + count]
+        places = torch.arange(start, start + count, device=known.device)
+        return rotations(self.config, places).to(known.dtype)
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         if self.config.tie_weights and "wte.weight" in tensors:
             tensors = {**tensors, "lm_head.weight": tensors["wte.weight"]}
         super().load_weights(tensors)
+        if self.config.tie_weights:
+            self.lm_head.weight = self.wte.weight
 
     def _initialise(self) -> None:
         """Change torch's initial weights to what the configuration asks for."""
@@ -108,8 +142,11 @@ class Block(nn.Module):
         rotation: Tensor | None,
         trace: Trace | None,
         cache: LayerCache | None,
+        *,
+        last_only: bool = False,
     ) -> Tensor:
-        after_attention = x + self.attn(self.norm_1(x), rotation, trace, cache)
+        mixed = self.attn(self.norm_1(x), rotation, trace, cache, last_only=last_only)
+        after_attention = (x[:, -1:] if last_only else x) + mixed
         after_mlp: Tensor = after_attention + self.mlp(self.norm_2(after_attention))
         if trace is not None:
             trace.stream += [after_attention, after_mlp]
@@ -124,6 +161,7 @@ class CausalSelfAttention(nn.Module):
         self.n_head = config.n_head
         self.qk_norm = config.qk_norm
         self.dropout = config.dropout
+        self.window = config.attention_window
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
         self.conv = CausalConv(3 * config.n_embd, config.qkv_conv) if config.qkv_conv else None
         self.gain = nn.Parameter(torch.ones(config.n_head, 1, 1)) if config.qk_gain else None
@@ -136,6 +174,8 @@ class CausalSelfAttention(nn.Module):
         rotation: Tensor | None,
         trace: Trace | None,
         cache: LayerCache | None,
+        *,
+        last_only: bool = False,
     ) -> Tensor:
         B, T, C = x.shape
         qkv = self.qkv(x)
@@ -150,13 +190,21 @@ class CausalSelfAttention(nn.Module):
             q, k = _rotate(q, rotation), _rotate(k, rotation)
         if cache is not None:
             k, v = cache.extend(k, v)
+        if last_only:
+            q, T = q[:, :, -1:], 1
+            if self.window is not None:
+                k, v = k[:, :, -self.window :], v[:, :, -self.window :]
         if trace is None:
             dropout = self.dropout if self.training else 0.0
-            y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=T > 1)
+            if self.window is None or self.window >= T:
+                mask = None if cache is None else cache.mask
+                y = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=T > 1)
+            else:
+                y = sliding_attention(q, k, v, self.window, dropout)
         else:
-            weights = attention_weights(q, k)
+            weights = attention_weights(q, k, self.window)
             y = weights @ v
-            trace.attention.append(AttentionTrace(q, k, v, weights, y))
+            trace.attention.append(AttentionTrace(q, k, v, weights, y, self.window))
         projected: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
         return projected
 
@@ -180,10 +228,16 @@ class CausalConv(nn.Module):
         return x
 
 
-def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """q and k (B, H, T, D) -> softmax of the scaled, causally masked scores (B, H, T, T)."""
+def attention_weights(q: Tensor, k: Tensor, window: int | None = None) -> Tensor:
+    """q and k (B, H, T, D) -> softmax of the scaled, masked scores (B, H, T, T).
+
+    Masked are later keys, and those that are `window` or more positions before the query.
+    """
     B, H, T, D = q.shape
-    mask = torch.full((T, T), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
+    never = torch.full((T, T), -torch.inf, dtype=q.dtype, device=q.device)
+    mask = never.triu(1)
+    if window is not None and window < T:
+        mask += never.tril(-window)
     # One step, as three of this size take longer to find memory for than to compute.
     scores = torch.baddbmm(
         mask, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=1 / math.sqrt(D)
@@ -229,16 +283,26 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, x.shape[-1:])
 
 
+def _at(table: Tensor, start: int | Tensor, count: int) -> Tensor:
+    """Rows (count, C) of `table` from `start` on; (B, 1, C), one each, if that is (B,)."""
+    return table[start : start + count] if isinstance(start, int) else table[start][:, None]
+
+
 def _norm(config: GPTConfig) -> nn.Module:
     return nn.LayerNorm(config.n_embd) if config.norm == "layernorm" else RMSNorm()
 
 
-def _rotations(config: GPTConfig) -> Tensor:
-    """Cosine and sine of every position's angles: (block_size, D/2, 2)."""
+def rotations(config: GPTConfig, places: Tensor) -> Tensor:
+    """Cosine and sine of the angles at positions `places` (...): float32 (..., D/2, 2).
+
+    Angles are float64: in float32 those of a far position would be off by more and more.
+    """
     D = config.n_embd // config.n_head
-    frequencies = config.rope_base ** (-torch.arange(0, D, 2) / D)
-    angles = torch.outer(torch.arange(config.block_size), frequencies)
-    return torch.stack((angles.cos(), angles.sin()), dim=-1)
+    # Apple's GPUs know no double precision.
+    exact = places.cpu() if places.device.type == "mps" else places
+    exponents = torch.arange(0, D, 2, dtype=torch.float64, device=exact.device) / D
+    angles = exact[..., None] * config.rope_base**-exponents
+    return torch.stack((angles.cos(), angles.sin()), dim=-1).float().to(places.device)
 
 
 def _rotate(x: Tensor, rotation: Tensor) -> Tensor:

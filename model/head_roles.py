@@ -6,6 +6,8 @@ A query with little to look for often looks at the first token (Xiao et al. 2023
 the head does where it does something. A corrected score is about the rest: the share of the
 attention to all tokens but the first. Sums over queries are divided by sums, so that a query counts
 for as much as it has left.
+
+`window` is the model's attention window, if it has one: a query has no more tokens in sight.
 """
 
 import math
@@ -122,21 +124,23 @@ class Score:
         return self.raw if self.corrected is None else self.corrected
 
 
-def text_scores(maps: Tensor) -> dict[str, Score]:
+def text_scores(maps: Tensor, window: int | None = None) -> dict[str, Score]:
     """The roles that a text shows, from its maps.
 
     A first query sees only itself, so queries count from the second on; without the first token,
-    from the third on.
+    from the third on. Whether they look at the first token is asked of those that see it.
     """
     T = maps.shape[-1]
+    window = T if window is None else window
     queries = torch.arange(1, T)
+    with_first = queries[queries < window]
     back = torch.arange(T)[:, None] - torch.arange(T)  # tokens from key to query
     return {
-        "previous": _attention_to(maps, queries, queries - 1),
-        "first": Score(_mean(maps[..., 1:, 0]), None, float(_mean(1 / (queries + 1)))),
-        "self": _attention_to(maps, queries, queries),
+        "previous": _attention_to(maps, queries, queries - 1, window),
+        "first": Score(_mean(maps[..., with_first, 0]), None, float(_mean(1 / (with_first + 1)))),
+        "self": _attention_to(maps, queries, queries, window),
         "entropy": Score(_mean(_bits(maps)[..., 1:]), _per_left(maps, _bits_left(maps))),
-        "diffuse": _diffuse(maps),
+        "diffuse": _diffuse(maps, window),
         "distance": Score(
             _mean((maps * back).sum(-1)[..., 1:]),
             _per_left(maps, (maps * back)[..., 1:].sum(-1)),
@@ -144,29 +148,36 @@ def text_scores(maps: Tensor) -> dict[str, Score]:
     }
 
 
-def repeated_scores(maps: Tensor) -> dict[str, Score]:
+def repeated_scores(maps: Tensor, window: int | None = None) -> dict[str, Score]:
     """The roles that show where each token of a first half comes again, from maps (L, H, 2n, 2n).
 
     Both are linear in the maps, so a mean over sequences gives the mean over all their queries.
     """
     half = maps.shape[-1] // 2
+    window = 2 * half if window is None else window
     queries = torch.arange(half, 2 * half)
     return {
-        "induction": _attention_to(maps, queries, queries - half + 1),
-        "duplicate": _attention_to(maps, queries, queries - half),
+        "induction": _attention_to(maps, queries, queries - half + 1, window),
+        "duplicate": _attention_to(maps, queries, queries - half, window),
     }
 
 
-def repeated_length(block_size: int) -> int:
-    """Length of both halves together; 0 where the context is too short for halves of two tokens."""
+def repeated_length(block_size: int, window: int | None = None) -> int:
+    """Length of both halves together, so that each query sees its token's earlier occurrence.
+
+    0 where the context or the attention window is too short for halves of two tokens.
+    """
     half = min(block_size // 2, LONGEST_HALF)
+    if window is not None:
+        half = min(half, window - 1)
     return 2 * half if half > 1 else 0
 
 
 @torch.inference_mode()
 def repeated_maps(model: GPT) -> Tensor:
     """Maps on repeated random tokens, the mean over SEQUENCES of them."""
-    config, length = model.config, repeated_length(model.block_size)
+    config = model.config
+    length = repeated_length(config.block_size, config.attention_window)
     shape = (config.n_layer, config.n_head, length, length)
     total = torch.zeros(shape)
     if length == 0:
@@ -196,21 +207,24 @@ def badges(scores: dict[str, Score], layer: int, head: int) -> list[str]:
     return sorted(earned, key=lambda name: -earned[name])
 
 
-def _attention_to(maps: Tensor, queries: Tensor, keys: Tensor) -> Score:
+def _attention_to(maps: Tensor, queries: Tensor, keys: Tensor, window: int) -> Score:
     """How much of its attention each of `queries` gives to the one of `keys` at its index."""
     picked = maps[..., queries, keys]
     # Without the first token the second query has only itself to look at.
     fair = (keys >= 1) & (queries >= 2)
     left = maps[..., 1:].sum(-1)[..., queries[fair]]
-    return Score(_mean(picked), _share(picked[..., fair], left), float(_mean(1 / queries[fair])))
+    others = queries[fair].clamp(max=window)  # in sight, without the first token
+    return Score(_mean(picked), _share(picked[..., fair], left), float(_mean(1 / others)))
 
 
-def _diffuse(maps: Tensor) -> Score:
-    """Entropy over its largest, log2 of the tokens in sight."""
-    in_sight = torch.arange(1, maps.shape[-1] + 1)
-    raw = _bits(maps)[..., 1:] / in_sight[1:].log2()
-    # One token less: the first query's 0 / -inf and the second's 0 / 0 are not counted.
-    return Score(_mean(raw), _per_left(maps, _bits_left(maps) / (in_sight - 1).log2()))
+def _diffuse(maps: Tensor, window: int) -> Score:
+    """Entropy over its largest, log2 of the tokens in sight; 0 for a query that sees only one."""
+    queries = torch.arange(maps.shape[-1])
+    in_sight = (queries + 1).clamp(max=window)
+    others = queries.clamp(max=window)  # without the first token
+    raw = _bits(maps) / in_sight.clamp(min=2).log2()
+    left = _bits_left(maps) / others.clamp(min=2).log2()
+    return Score(_mean(raw[..., 1:]), _per_left(maps, left))
 
 
 def _bits(maps: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ class QueryRow:
     """A query against every key of the text, each (T,)."""
 
     scale: float  # 1 / sqrt(D)
-    scores: Tensor  # q·k, later keys too
+    scores: Tensor  # q·k, masked keys too
     scaled: Tensor
-    masked: Tensor  # bool: the key comes later
+    masked: Tensor  # bool: the key comes later, or before the attention window
     weights: Tensor  # the softmax that the output was computed from
     values: Tensor  # length of v
     weighted: Tensor  # length of weight times v
@@ -30,11 +30,13 @@ def query_row(trace: AttentionTrace, head: int, query: int) -> QueryRow:
     scores = k @ q
     weights = trace.weights[0, head, query]
     lengths = v.norm(dim=-1)
+    back = query - torch.arange(len(k), device=k.device)
+    window = len(k) if trace.window is None else trace.window
     return QueryRow(
         scale=scale,
         scores=scores,
         scaled=scores * scale,
-        masked=torch.arange(len(k), device=k.device) > query,
+        masked=(back < 0) | (back >= window),
         weights=weights,
         values=lengths,
         weighted=weights * lengths,

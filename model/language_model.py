@@ -18,6 +18,16 @@ class LanguageModel(nn.Module, ABC):
         """How many tokens of context change the prediction."""
 
     @property
+    def endless(self) -> bool:
+        """Whether `forward` takes any number of tokens, so that a text goes on without end."""
+        return False
+
+    @property
+    def reach(self) -> int:
+        """So many last tokens settle the prediction: nothing before them changes it."""
+        return self.block_size
+
+    @property
     def vocab_size(self) -> int:
         return self.config.vocab_size
 
@@ -31,5 +41,9 @@ class LanguageModel(nn.Module, ABC):
         """ids (B, T) int64 -> logits (B, T, vocab_size), each position seeing those before it."""
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        """Take the values of `tensors`; raises RuntimeError unless names and shapes all match."""
-        self.load_state_dict(tensors, strict=True)
+        """Take the values of `tensors`; raises RuntimeError unless names and shapes all match.
+
+        An empty model takes the tensors themselves, so that none is copied.
+        """
+        is_empty = any(parameter.is_meta for parameter in self.parameters())
+        self.load_state_dict(tensors, strict=True, assign=is_empty)

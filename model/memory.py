@@ -18,6 +18,7 @@ from model.parameter_count import (
     position_table,
     token_tables,
 )
+from model.sliding_window import is_blockwise
 
 FLOAT = 4  # bytes
 INTEGER = 8
@@ -85,15 +86,22 @@ def training_memory(
 
 
 def _activations(model: GPTConfig, train: TrainConfig, part: int, window: int, device: str) -> int:
-    """What the backward pass over `part` tokens needs of the forward pass."""
+    """What the backward pass over `part` tokens, `window` in a row, needs of the forward pass."""
     C, H = model.n_embd, model.n_head
     number = FLOAT if train.precision == "float32" else 2
     block = _kept_by_block(model, number)
     if model.dropout:
         block += 2 * C * number  # which numbers were dropped
+    seen = min(model.attention_window or window, window)
+    is_masked, is_cut = seen < window, is_blockwise(window, seen)
+    queries, keys = (seen, 2 * seen) if is_cut else (window, window)  # worked out together
+    if is_cut:
+        block += 4 * C * number  # keys and values, each in two blocks
     if _keeps_maps(model, device):
-        block += 3 * FLOAT * H * window  # softmax, what was dropped of it, the rest
+        block += 3 * FLOAT * H * keys  # softmax, what was dropped of it, the rest
     kept = part * (model.n_layer * block + C * (FLOAT + number))
+    if is_masked:
+        kept += number * model.n_layer * queries * keys
     if train.precision == "bfloat16":  # a rounded copy of each matrix
         kept += number * (model.n_layer * block_matrices(model) + model.vocab_size * C)
     return kept
@@ -129,7 +137,8 @@ def _keeps_maps(model: GPTConfig, device: str) -> bool:
 
 def _cache(model: GPTConfig) -> int:
     """Keys and values while a sample is written."""
-    return FLOAT * 2 * model.n_layer * model.block_size * model.n_embd
+    positions = model.attention_window or model.block_size
+    return FLOAT * 2 * model.n_layer * positions * model.n_embd
 
 
 def _places(tokens: int) -> int:

@@ -72,7 +72,7 @@ class NGram(LanguageModel):
             raise RuntimeError(f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
         for n in range(1, self.config.order + 1):
             keys, counts = tensors[f"keys_{n}"], tensors[f"counts_{n}"]
-            if keys.ndim != 1 or keys.shape != counts.shape or (keys.diff() <= 0).any():
+            if keys.ndim != 1 or keys.shape != counts.shape or (keys[1:] <= keys[:-1]).any():
                 raise RuntimeError(f"keys_{n} and counts_{n} must be sorted and of one length")
             self.register_buffer(f"keys_{n}", keys)
             self.register_buffer(f"counts_{n}", counts)

@@ -38,8 +38,10 @@ def with_vocab_size(model: ModelConfig, vocab_size: int) -> ModelConfig:
 
 def differing_shape(model: ModelConfig, other: ModelConfig) -> str | None:
     """The first field for which the weights of `other` do not fit `model`, or None."""
-    free = {"dropout", "vocab_size", "init", "zero_init"} if isinstance(model, GPTConfig) else set()
-    fields = model.model_dump(exclude=free | {"vocab_size"})
+    free = {"vocab_size"}
+    if isinstance(model, GPTConfig):
+        free |= {"dropout", "attention_window", "init", "zero_init"}
+    fields = model.model_dump(exclude=free)
     theirs = other.model_dump()
     return next((name for name, value in fields.items() if theirs.get(name) != value), None)
 

@@ -15,6 +15,14 @@ _MODERN_GPT = GPTConfig(
     head_bias=False,
     zero_init=True,
 )
+_MODERN_TRAINING = TrainConfig(
+    batch_size=8,
+    optimizer="muon",
+    learning_rate=1e-2,
+    beta2=0.95,
+    weight_decay=0.0,
+    schedule="linear",
+)
 
 
 def _preset(
@@ -64,16 +72,17 @@ _ALL = (
         "modern",
         "Modern recipe",
         _MODERN_GPT,
-        TrainConfig(
-            batch_size=8,
-            optimizer="muon",
-            learning_rate=1e-2,
-            beta2=0.95,
-            weight_decay=0.0,
-            schedule="linear",
-        ),
+        _MODERN_TRAINING,
         "Rotary positions, normalised queries and keys, ReLU² and Muon with a decaying learning "
         "rate get more out of the same parameters and the same number of training tokens.",
+    ),
+    _preset(
+        "endless",
+        "Text without end",
+        GPTConfig.model_validate(_MODERN_GPT.model_dump() | {"attention_window": 32}),
+        _MODERN_TRAINING,
+        "Heads that see 32 characters each lose little, as every layer reaches further back; and "
+        "the text can go on for ever without a window to read anew.",
     ),
     _preset(
         "baby",

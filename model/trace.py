@@ -17,6 +17,7 @@ class AttentionTrace:
     v: Tensor
     weights: Tensor  # (B, H, T, T), rows sum to 1
     mixed: Tensor  # (B, H, T, D), weights @ v, before the output projection
+    window: int | None = None  # how many positions a query sees; all up to its own if None
 
 
 @dataclass

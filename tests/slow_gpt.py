@@ -57,15 +57,16 @@ def _heads(model: GPT, w: Numbers, name: str, x: np.ndarray) -> list[SlowHead]:
         if config.position == "rotary":
             q, k = _turned(q, config.rope_base), _turned(k, config.rope_base)
         written = v @ w[f"{name}.proj.weight"][:, mine].T
-        heads.append(SlowHead(_softmax_of_earlier(q, k), v, written))
+        heads.append(SlowHead(_softmax_of_earlier(q, k, config.attention_window), v, written))
     return heads
 
 
-def _softmax_of_earlier(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+def _softmax_of_earlier(q: np.ndarray, k: np.ndarray, window: int | None) -> np.ndarray:
     weights = np.zeros((len(q), len(q)))
     for i in range(len(q)):
-        scores = [q[i] @ k[j] / np.sqrt(q.shape[1]) for j in range(i + 1)]
-        weights[i, : i + 1] = np.exp(scores) / np.exp(scores).sum()
+        first = 0 if window is None else max(0, i + 1 - window)
+        scores = [q[i] @ k[j] / np.sqrt(q.shape[1]) for j in range(first, i + 1)]
+        weights[i, first : i + 1] = np.exp(scores) / np.exp(scores).sum()
     return weights
 
 

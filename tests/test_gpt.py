@@ -35,8 +35,9 @@ CONFIGS = pytest.mark.parametrize(
         TODAY,
         TODAY.model_copy(update={"activation": "swiglu", "tie_weights": True}),
         EXERCISE.model_copy(update={"activation": "gelu", "init": "gpt2", "qkv_bias": True}),
+        TODAY.model_copy(update={"attention_window": 4}),
     ],
-    ids=["exercise", "today", "swiglu-tied", "gpt2"],
+    ids=["exercise", "today", "swiglu-tied", "gpt2", "window"],
 )
 
 

@@ -39,6 +39,9 @@ def gpt_configs(draw) -> GPTConfig:
     flags = ("qk_norm", "qk_gain", "bias", "qkv_bias", "head_bias", "tie_weights")
     fields = {name: draw(choice) for name, choice in choices.items()}
     fields |= {name: draw(st.booleans()) for name in flags}
+    if fields["position"] == "rotary":
+        windows = st.none() | st.integers(1, fields["block_size"])
+        fields["attention_window"] = draw(windows)
     fields["n_embd"] = fields["n_head"] * draw(st.integers(1, 12))
     try:
         return GPTConfig(**fields)

@@ -17,7 +17,7 @@ MOST_PAIRS = 2**24  # of heads that may belong together; to choose among so many
 
 def compare(a: LoadedRun, b: LoadedRun, body: ComparisonRequest, reader: Reader) -> ComparisonReply:
     """Each head of `a` with its counterpart in `b`. Raises InvalidRequest."""
-    length = min(a.model.block_size, b.model.block_size, body.length or a.model.block_size)
+    length = min(a.model.reach, b.model.reach, body.length or a.model.reach)
     windows = []
     for side, loaded in (("a", a), ("b", b)):
         with of_side(side):

@@ -13,8 +13,9 @@ from model.head_roles import ROLES, SEQUENCES, Score, badges, repeated_length, t
 def score_heads(window: Window) -> RolesReply:
     """Every head's scores on the window, and on repeated random tokens."""
     config = window.model.config
-    scores = text_scores(torch.stack(window.maps())) | window.repeated()
-    random_tokens = repeated_length(config.block_size)
+    in_sight = config.attention_window
+    scores = text_scores(torch.stack(window.maps()), in_sight) | window.repeated()
+    random_tokens = repeated_length(config.block_size, in_sight)
     return RolesReply(
         **window.facts(),
         roles=[Role(**asdict(role)) for role in ROLES],

@@ -250,7 +250,8 @@ export class AttentionSide {
     const { maps } = this;
     const colouring = this.#colouring;
     if (!maps || !colouring) return;
-    const { sink } = this.page.state.shown;
+    const { kind, sink } = this.page.state.shown;
+    const seen = kind === "rollout" ? 0 : Number(this.run?.config.model.attention_window);
     const drawn = JSON.stringify([this.chosenRequest, how, colouring.name, sink]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
@@ -258,6 +259,7 @@ export class AttentionSide {
     this.view.show(weights, maps.header.tokens, colouring, {
       withoutFirst: sink,
       rough: how === "rough",
+      seen: seen || undefined,
     });
   }
 

@@ -50,14 +50,15 @@ export class HeadView {
    * @param {Float32Array} weights (T, T), query by query
    * @param {string[]} tokens
    * @param {Colouring} colouring
-   * @param {{ withoutFirst?: boolean, rough?: boolean }} [options] withoutFirst: the first token is
-   *   left out of the colours; rough: better numbers follow
+   * @param {{ withoutFirst?: boolean, rough?: boolean, seen?: number }} [options] withoutFirst: the
+   *   first token is left out of the colours; rough: better numbers follow; seen: how many tokens a
+   *   query sees at most
    */
-  show(weights, tokens, colouring, { withoutFirst = false, rough = false } = {}) {
+  show(weights, tokens, colouring, { withoutFirst = false, rough = false, seen } = {}) {
     Object.assign(this, { weights, tokens });
     this.#colouring = colouring;
     this.#withoutFirst = withoutFirst;
-    this.#facts = mapFacts(weights, tokens.length);
+    this.#facts = mapFacts(weights, tokens.length, seen);
     this.strip.show(tokens);
     this.#draw(rough);
     this.#describe();

@@ -11,22 +11,24 @@
 /**
  * @param {Float32Array} weights (T, T), query by query
  * @param {number} T
+ * @param {number} [seen] how many keys a query sees at most
  * @returns {MapFacts}
  */
-export function mapFacts(weights, T) {
+export function mapFacts(weights, T, seen = T) {
   const received = new Float32Array(T);
-  let [sum, best] = [0, 0];
+  let [sum, pairs, best] = [0, 0, 0];
   for (let query = 0; query < T; query++) {
-    for (let key = 0; key <= query; key++) {
+    for (let key = Math.max(0, query + 1 - seen); key <= query; key++) {
       const at = query * T + key;
       received[key] += weights[at];
       sum += weights[at];
+      pairs++;
       if (weights[at] > weights[best]) best = at;
     }
   }
-  for (let key = 0; key < T; key++) received[key] /= T - key;
+  for (let key = 0; key < T; key++) received[key] /= Math.min(T - key, seen);
   const at = { query: Math.floor(best / T), key: best % T };
-  return { mean: sum / ((T * (T + 1)) / 2), largest: weights[best], at, received };
+  return { mean: sum / pairs, largest: weights[best], at, received };
 }
 
 /**

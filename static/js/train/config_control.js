@@ -13,6 +13,7 @@
 
 /** What an optional number begins with when it is switched on. */
 const FIRST_VALUES = new Map([
+  ["model.attention_window", 16],
   ["train.window", 64],
   ["train.patience", 10],
   ["train.grad_clip", 1],

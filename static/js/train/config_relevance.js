@@ -34,6 +34,7 @@ const UNUSED = {
 /** @type {Record<string, [other: string, works: (value: Value | undefined) => boolean, needs: string]>} */
 const NEEDS = {
   "model.rope_base": ["model.position", (value) => value === "rotary", "position rotary"],
+  "model.attention_window": ["model.position", (value) => value === "rotary", "position rotary"],
   "train.muon_learning_rate": ["train.optimizer", (value) => value === "muon", "optimizer muon"],
   "train.decay_fraction": ["train.schedule", (value) => value === "wsd", "schedule wsd"],
   "train.final_lr_ratio": [
