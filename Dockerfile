@@ -29,6 +29,7 @@ RUN mkdir -p data && chown -R sidelight:sidelight checkpoints data
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CACHE_DIR=/sidelight/data/cache \
     SIDELIGHT_HOST=0.0.0.0 \
     SIDELIGHT_PORT=8000
 USER 10001:10001

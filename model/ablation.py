@@ -6,8 +6,8 @@ this text (mean ablation, as in Wang et al. 2022, Interpretability in the Wild).
 """
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +32,8 @@ def without_heads(model: GPT, heads: Iterable[tuple[int, int]], fill: Tensor | N
     ablated = copy.deepcopy(model, {id(it): it for it in shared})
     chosen = set(heads)
     for layer in sorted({layer for layer, _ in chosen}):
-        proj = _block(ablated, layer).attn.proj
-        off = torch.zeros(model.config.n_head, 1, dtype=torch.bool, device=proj.weight.device)
-        off[[head for at, head in chosen if at == layer]] = True
-        instead = proj.weight.new_zeros(()) if fill is None else fill[layer]
-        proj.register_forward_pre_hook(_replacing(off, instead))
+        off = [head for at, head in chosen if at == layer]
+        _silence(_block(ablated, layer).attn.proj, model.config.n_head, off, fill, layer)
     return ablated
 
 
@@ -77,9 +74,7 @@ def importance(model: GPT, ids: Sequence[int], fill: Tensor | None = None) -> tu
 
 def _from_attention(model: GPT, layer: int, stream: Tensor) -> Tensor:
     """The residual stream (N, T, C) behind a layer's attention -> logits (N, T, V)."""
-    rotation = None
-    if model.config.position == "rotary":
-        rotation = model.get_buffer("rotations")[: stream.shape[1]]
+    rotation = model.rotation(0, stream.shape[1])
     block = _block(model, layer)
     stream = stream + block.mlp(block.norm_2(stream))
     for above in range(layer + 1, model.config.n_layer):
@@ -94,14 +89,18 @@ def _losses(logits: Tensor, ids: Tensor) -> Tensor:
     return F.cross_entropy(logits[:, :-1].transpose(1, 2), targets, reduction="none")
 
 
-def _replacing(off: Tensor, instead: Tensor) -> Callable[[nn.Module, Any], Tensor]:
-    """A hook in front of an output projection: heads where `off` (H, 1) put out `instead`."""
-
-    def hook(_: nn.Module, args: Any) -> Tensor:
-        mixed = args[0].unflatten(-1, (len(off), -1))  # (B, T, H, D)
-        return torch.where(off, instead, mixed).flatten(-2)
-
-    return hook
+def _silence(
+    proj: nn.Linear, n_head: int, heads: list[int], fill: Tensor | None, layer: int
+) -> None:
+    """Take out of an output projection what it makes of `heads`, add what it makes of `fill`."""
+    weight = proj.weight.detach().unflatten(1, (n_head, -1)).clone()  # (C, H, D)
+    kept: Tensor | None = proj.bias
+    bias = weight.new_zeros(len(weight)) if kept is None else kept.detach().clone()
+    if fill is not None:
+        bias += torch.einsum("chd,hd->c", weight[:, heads], fill[layer, heads])
+    weight[:, heads] = 0
+    proj.weight = nn.Parameter(weight.flatten(1), requires_grad=False)
+    proj.bias = nn.Parameter(bias, requires_grad=False)
 
 
 def _block(model: GPT, layer: int) -> Block:

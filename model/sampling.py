@@ -43,25 +43,6 @@ class Sampling:
             raise ValueError("repetition_penalty must be above 0")
 
 
-class Sampler:
-    """Draws ids with a generator of its own, so nothing else changes what it draws."""
-
-    def __init__(self, sampling: Sampling) -> None:
-        self.sampling = sampling
-        self._generator = torch.Generator()
-        if sampling.seed is None:
-            self._generator.seed()
-        else:
-            self._generator.manual_seed(sampling.seed)
-
-    def draw(self, logits: Tensor, history: Sequence[int] = ()) -> int:
-        """logits (V,) on the CPU -> the next id; `history` is what is there already."""
-        probabilities = distribution(logits, self.sampling, history)
-        if self.sampling.temperature < COLDEST:
-            return int(probabilities.argmax())
-        return int(torch.multinomial(probabilities, 1, generator=self._generator))
-
-
 def distribution(logits: Tensor, sampling: Sampling, history: Sequence[int] = ()) -> Tensor:
     """logits (V,) -> the probabilities (V,) that the next id is drawn from."""
     return stages(logits, sampling, history)[-1][1]

@@ -5,11 +5,12 @@ import torch
 
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig, NGramConfig
-from model.decoding import Decoder, generate, next_logits, score
+from model.decoding import generate, next_logits, score
 from model.gpt import GPT
 from model.language_model import LanguageModel
 from model.ngram import NGram
-from model.sampling import Sampler, Sampling
+from model.sampling import Sampling
+from tests.slow_decoding import written
 
 SIZE = {"vocab_size": 13, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 16}
 
@@ -32,6 +33,7 @@ MODELS = {
     "learned": lambda: GPT(GPTConfig(**SIZE)),
     "rotary": lambda: GPT(GPTConfig(**SIZE, position="rotary", qk_norm=True, norm="rmsnorm")),
     "convolution": convolution,
+    "endless": lambda: GPT(GPTConfig(**SIZE, position="rotary", attention_window=5)),
     "bigram": lambda: Bigram(BigramConfig(vocab_size=13)),
     "ngram": ngram,
 }
@@ -43,23 +45,11 @@ def model(request: pytest.FixtureRequest) -> LanguageModel:
     return MODELS[request.param]().eval()
 
 
-def written_slowly(
-    model: LanguageModel, ids: list[int], count: int, sampling: Sampling
-) -> tuple[list[int], list[float]]:
-    sampler, ids, logprobs = Sampler(sampling), list(ids), []
-    with torch.no_grad():
-        for _ in range(count):
-            logits = model(torch.tensor([ids[-model.block_size :]]))[0, -1]
-            ids.append(sampler.draw(logits, ids))
-            logprobs.append(float(logits.log_softmax(-1)[ids[-1]]))
-    return ids[-count:], logprobs
-
-
 @pytest.mark.parametrize("length", [1, 2, 6, 7, 8, 9, 10, 17, 40])
 def test_every_length_around_the_context(model: LanguageModel, length: int) -> None:
     prompt = torch.randint(0, 13, (length,), generator=torch.Generator().manual_seed(length))
     sampling = Sampling(temperature=0.8, top_k=9, seed=5)
-    expected, logprobs = written_slowly(model, prompt.tolist(), 25, sampling)
+    expected, logprobs = written(model, prompt.tolist(), 25, sampling)
     tokens = list(generate(model, prompt.tolist(), 25, sampling))
     assert [token.id for token in tokens] == expected
     assert [token.logprob for token in tokens] == pytest.approx(logprobs, abs=1e-4)
@@ -67,12 +57,13 @@ def test_every_length_around_the_context(model: LanguageModel, length: int) -> N
 
 def test_same_seed_same_text_whatever_runs_between(model: LanguageModel) -> None:
     alone = {seed: [t.id for t in generate(model, [1], 20, Sampling(seed=seed))] for seed in (1, 2)}
-    together = {seed: Decoder(model, [1], Sampling(seed=seed)) for seed in (2, 1)}
+    together = {seed: generate(model, [1], 20, Sampling(seed=seed)) for seed in (2, 1)}
+    found: dict[int, list[int]] = {1: [], 2: []}
     for _ in range(20):
         torch.rand(3)  # somebody else's randomness
-        for decoder in together.values():
-            decoder.step()
-    assert {seed: decoder.ids[1:] for seed, decoder in together.items()} == alone
+        for seed, tokens in together.items():
+            found[seed].append(next(tokens).id)
+    assert found == alone
     assert alone[1] != alone[2]
 
 
@@ -102,11 +93,6 @@ def test_score_agrees_with_what_was_reported_while_writing(model: LanguageModel)
     )
 
 
-def test_seen_counts_what_is_inside_the_context(model: LanguageModel) -> None:
-    assert Decoder(model, [1]).seen == 1
-    assert Decoder(model, [1] * 50).seen == model.block_size
-
-
 def test_an_empty_prompt_is_refused(model: LanguageModel) -> None:
     with pytest.raises(ValueError, match="at least one token"):
-        Decoder(model, [])
+        next(generate(model, [], 1))

@@ -17,6 +17,8 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 
 MODEL_MAY_USE = {
     "filelock",
+    "llvmlite",
+    "numba",
     "numpy",
     "psutil",
     "pydantic",

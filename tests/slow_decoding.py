@@ -1,0 +1,34 @@
+"""Writing the slow and plain way: the whole window anew for every token, and a draw by hand."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from model.language_model import LanguageModel
+from model.sampling import COLDEST, Sampling, distribution
+
+
+def drawn(logits: torch.Tensor, sampling: Sampling, history: Sequence[int], u: float) -> int:
+    """The first id at which the probabilities (V,), added up in order, pass `u`."""
+    p = distribution(logits, sampling, history).double()
+    if sampling.temperature < COLDEST:
+        return int(p.argmax())
+    return int((p.cumsum(0) <= u * p.sum()).sum())
+
+
+def written(
+    model: LanguageModel, ids: Sequence[int], count: int, sampling: Sampling, jump: bool = False
+) -> tuple[list[int], list[float]]:
+    """The ids that follow, and their log-probabilities."""
+    dice, ids, logprobs = random.Random(sampling.seed), list(ids), []
+    start = 0 if model.endless else max(0, len(ids) - model.block_size)
+    for _ in range(count):
+        if len(ids) - start > model.block_size and not model.endless:
+            start = len(ids) - (max(model.block_size // 2, 1) if jump else model.block_size)
+        with torch.no_grad():
+            logits = model(torch.tensor([ids[start:]]))[0, -1]
+        chosen = drawn(logits, sampling, ids, dice.random())
+        ids.append(chosen)
+        logprobs.append(float(logits.log_softmax(-1)[chosen]))
+    return ids[-count:], logprobs
