@@ -1,37 +1,59 @@
 """Which runs there are; loads, keeps and lends their models."""
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.errors import UnknownRun, UnusableRun
-from model.config import RunConfig
+from model.batch import Batch
+from model.batches import batch_of
+from model.config import RUN_ID_PATTERN, RunConfig
+from model.gpt import GPT
 from model.language_model import LanguageModel
-from model.run_folder import BrokenRun, Metric, RunFolder, Sample, run_folders
+from model.run_folder import BrokenRun, Estimate, Metric, RunFolder, Sample, Stamp, run_folders
 from model.tokenizer import Tokenizer
 
-Stamp = tuple[tuple[int, int], ...]
 Key = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder says, without its weights."""
+    """What a run folder says, without its weights and without the most of its history.
+
+    Of the evaluations there are the last one, that of the weights that the run has, and the last
+    estimate over random batches.
+    """
 
     folder: RunFolder
     config: RunConfig
     tokenizer: Tokenizer
-    metrics: list[Metric]
-    samples: list[Sample]
     steps: list[int]
+    last: Metric | None
+    kept: Metric | None
+    estimate: Estimate | None
 
     @property
     def id(self) -> str:
         return self.config.id
+
+    def metrics(self) -> list[Metric]:
+        """All of them, from the disk. Raises UnusableRun, as `samples` does."""
+        try:
+            return self.folder.read_metrics()
+        except BrokenRun as error:
+            raise _unusable(self.id, str(error)) from None
+
+    def samples(self) -> list[Sample]:
+        try:
+            return self.folder.read_samples()
+        except BrokenRun as error:
+            raise _unusable(self.id, str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -41,59 +63,73 @@ class LoadedRun:
     run: Run
     step: int | None
     model: LanguageModel
+    batch: Callable[[], Batch]  # where all its texts are written; made at the first call, a while
 
     @property
     def tokenizer(self) -> Tokenizer:
         return self.run.tokenizer
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A run, or why its folder cannot be read, from when the folder had that stamp."""
+
+    stamp: Stamp
+    run: Run | str
+
+
 @dataclass
 class _Shelf:
-    """A loaded model and how many have it on loan."""
+    """A loaded model, the memory it takes in bytes, and how many have it on loan."""
 
-    loading: Future[LoadedRun]
-    step: int | None
     stamp: Stamp
-    size: int
+    loading: Future[tuple[LanguageModel, Callable[[], Batch]]]
+    size: int = 0
     loans: int = 0
 
 
 class Registry:
     """The run folders inside `folder`, looked at anew for each question.
 
-    At most `budget_bytes` of weights stay loaded; the least recently used go first, but none that
-    is on loan. All methods may be called from any thread, and may read from the disk.
+    Whoever asks for one run has only that folder looked at, however many there are. Models take at
+    most `budget_bytes` (see `held_bytes`); the least recently used go first, but none that is on
+    loan. All methods may be called from any thread, and may read from the disk.
     """
 
-    def __init__(self, folder: Path, budget_bytes: int) -> None:
-        self.folder, self._budget = folder, budget_bytes
+    def __init__(self, folder: Path, budget_bytes: int, *, half_weights: bool = False) -> None:
+        """With `half_weights`, runs write with half precision if their sample stays the same."""
+        self.folder, self._budget, self._half_weights = folder, budget_bytes, half_weights
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Stamp, Run | str]] = {}
+        self._known: dict[str, _Known] = {}
         self._shelves: OrderedDict[Key, _Shelf] = OrderedDict()
+
+    def listing(self) -> tuple[list[Run], dict[str, str]]:
+        """All that can be read, by id; and why the others cannot, by id. Of one look at them."""
+        with self._lock:
+            self._look()
+            known = self._known.items()
+            runs = [it.run for _, it in known if isinstance(it.run, Run)]
+            return runs, {id: it.run for id, it in known if isinstance(it.run, str)}
 
     def runs(self) -> list[Run]:
         """All that can be read, by id."""
-        with self._lock:
-            self._look()
-            return [run for _, run in self._known.values() if isinstance(run, Run)]
+        return self.listing()[0]
 
     def broken(self) -> dict[str, str]:
         """Why the others cannot, by id."""
-        with self._lock:
-            self._look()
-            return {id: why for id, (_, why) in self._known.items() if isinstance(why, str)}
+        return self.listing()[1]
 
     def run(self, id: str) -> Run:
         """Raises UnknownRun, which names those that exist, or UnusableRun."""
         with self._lock:
-            return self._find(id)[1]
+            return self._find(id)
 
     @contextmanager
     def lend(self, id: str, step: int | None = None) -> Iterator[LoadedRun]:
         """A loaded model for as long as the block lasts. Raises UnknownRun or UnusableRun."""
-        shelf = self._take(id, step)
+        run, step, shelf = self._take(id, step)
         try:
-            yield self._loaded(shelf, id)
+            yield LoadedRun(run, step, *self._loaded(shelf, run, step))
         finally:
             with self._lock:
                 shelf.loans -= 1
@@ -103,10 +139,10 @@ class Registry:
         with self._lock:
             return sum(shelf.size for shelf in self._shelves.values())
 
-    def _take(self, id: str, step: int | None) -> _Shelf:
+    def _take(self, id: str, step: int | None) -> tuple[Run, int | None, _Shelf]:
         """The shelf of that model, on loan; the first to ask loads it, the others wait."""
         with self._lock:
-            stamp, run = self._find(id)
+            run = self._find(id)
             if step is not None and step not in run.steps:
                 raise UnknownRun(
                     f"run {id!r} has no snapshot at step {step}; it has {_listed(run.steps)}",
@@ -114,60 +150,75 @@ class Registry:
                     code="unknown_snapshot",
                 )
             step = _available(run, step)
+            stamp = run.folder.weights_stamp(step)
             shelf = self._shelves.get((id, step))
             is_new = shelf is None or shelf.stamp != stamp
             if shelf is None or is_new:
-                shelf = _Shelf(Future(), step, stamp, _weight_bytes(run.folder, step))
-                self._shelves[id, step] = shelf
+                shelf = self._shelves[id, step] = _Shelf(stamp, Future())
             self._shelves.move_to_end((id, step))
             shelf.loans += 1
         if is_new:
-            try:
-                shelf.loading.set_result(LoadedRun(run, step, run.folder.load_model(step)))
-            except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
-                shelf.loading.set_exception(error)
-        return shelf
+            self._load(shelf, run, step)
+        return run, step, shelf
 
-    def _loaded(self, shelf: _Shelf, id: str) -> LoadedRun:
+    def _load(self, shelf: _Shelf, run: Run, step: int | None) -> None:
+        try:
+            model = run.folder.load_model(step)
+        except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
+            shelf.loading.set_exception(error)
+            return
+        with self._lock:
+            shelf.size = held_bytes(model)
+            self._tidy()
+        shelf.loading.set_result((model, _once(partial(self._batch, model, run))))
+
+    def _batch(self, model: LanguageModel, run: Run) -> Batch:
+        samples = run.samples() if self._half_weights else []
+        ids = run.tokenizer.encode(samples[-1].text) if samples else None
+        return batch_of(model, halves_if_same_on=ids)
+
+    def _loaded(
+        self, shelf: _Shelf, run: Run, step: int | None
+    ) -> tuple[LanguageModel, Callable[[], Batch]]:
         """Wait for the model; one that cannot be loaded is broken until its folder changes."""
         try:
             return shelf.loading.result()
         except BaseException as error:
             with self._lock:
-                for key in [key for key, kept in self._shelves.items() if kept is shelf]:
-                    del self._shelves[key]
+                if self._shelves.get((run.id, step)) is shelf:
+                    del self._shelves[run.id, step]
                 if not isinstance(error, BrokenRun):
                     raise
-                is_final = shelf.step is None
-                if is_final and id in self._known and self._known[id][0] == shelf.stamp:
-                    self._known[id] = (shelf.stamp, str(error))
-            raise _unusable(id, str(error)) from None
+                known = self._known.get(run.id)
+                if step is None and known is not None and known.run is run:
+                    self._known[run.id] = _Known(known.stamp, str(error))
+            raise _unusable(run.id, str(error)) from None
 
-    def _find(self, id: str) -> tuple[Stamp, Run]:
-        self._look()
-        if id not in self._known:
+    def _find(self, id: str) -> Run:
+        folder = RunFolder(self.folder / id)
+        if not re.fullmatch(RUN_ID_PATTERN, id) or not folder.is_run():
+            self._look()
             raise UnknownRun(
                 f"there is no run {id!r}; there are {_listed(self._known)}",
                 param="run",
                 code="unknown_run",
             )
-        stamp, run = self._known[id]
-        if isinstance(run, str):
-            raise _unusable(id, run)
-        return stamp, run
+        known = self._known[id] = self._now(folder)
+        if isinstance(known.run, str):
+            raise _unusable(id, known.run)
+        return known.run
 
     def _look(self) -> None:
         """Read the folders that are new or have changed, and drop those that are gone."""
-        known: dict[str, tuple[Stamp, Run | str]] = {}
-        for folder in run_folders(self.folder):
-            stamp = folder.stamp()
-            before = self._known.get(folder.id)
-            same = before is not None and before[0] == stamp
-            known[folder.id] = before if before and same else (stamp, _read(folder))
-        self._known = known
-        for key, shelf in list(self._shelves.items()):
-            if key[0] not in known or known[key[0]][0] != shelf.stamp:
-                del self._shelves[key]  # whoever has it on loan keeps it
+        self._known = {folder.id: self._now(folder) for folder in run_folders(self.folder)}
+        for (id, step), shelf in list(self._shelves.items()):
+            if RunFolder(self.folder / id).weights_stamp(step) != shelf.stamp:
+                del self._shelves[id, step]  # whoever has it on loan keeps it
+
+    def _now(self, folder: RunFolder) -> _Known:
+        """What is known of a folder, read anew if it has changed."""
+        stamp, before = folder.stamp(), self._known.get(folder.id)
+        return before if before and before.stamp == stamp else _Known(stamp, _read(folder))
 
     def _tidy(self) -> None:
         total = sum(shelf.size for shelf in self._shelves.values())
@@ -179,16 +230,42 @@ class Registry:
                 total -= shelf.size
 
 
+def _once(make: Callable[[], Batch]) -> Callable[[], Batch]:
+    """What `make` makes at the first call, whichever thread's that is."""
+    lock = threading.Lock()
+    made: list[Batch] = []
+
+    def get() -> Batch:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
+
+
+def held_bytes(model: LanguageModel) -> int:
+    """Memory that a model takes: its weights, and those of a GPT once more.
+
+    The engine lays them out anew to write with them, and keeps that as long as the model.
+    """
+    tensors = (*model.parameters(), *model.buffers())
+    return sum(tensor.nbytes for tensor in tensors) * (2 if isinstance(model, GPT) else 1)
+
+
 def _read(folder: RunFolder) -> Run | str:
     """The run, or why it cannot be read."""
     try:
+        config, tokenizer = folder.read_config(), folder.read_tokenizer()
+        metrics, _ = folder.read_metrics(), folder.read_samples()
         run = Run(
             folder=folder,
-            config=folder.read_config(),
-            tokenizer=folder.read_tokenizer(),
-            metrics=folder.read_metrics(),
-            samples=folder.read_samples(),
+            config=config,
+            tokenizer=tokenizer,
             steps=folder.snapshot_steps(),
+            last=metrics[-1] if metrics else None,
+            kept=_of_the_weights(config, metrics),
+            estimate=next((m.estimate for m in reversed(metrics) if m.estimate), None),
         )
         folder.weight_bytes(_available(run, None))
     except BrokenRun as error:
@@ -203,18 +280,18 @@ def _read(folder: RunFolder) -> Run | str:
     return run
 
 
+def _of_the_weights(config: RunConfig, metrics: list[Metric]) -> Metric | None:
+    """The evaluation of the weights that the run has: its last one, or its best."""
+    if config.train.weights == "best":
+        return min(metrics, key=lambda metric: metric.val_loss, default=None)
+    return metrics[-1] if metrics else None
+
+
 def _available(run: Run, step: int | None) -> int | None:
     """`step`, or for the final weights of a run that is still training its newest snapshot."""
     if step is None and run.steps and not run.folder.weights_path().exists():
         return run.steps[-1]
     return step
-
-
-def _weight_bytes(folder: RunFolder, step: int | None) -> int:
-    try:
-        return folder.weight_bytes(step)
-    except BrokenRun as error:
-        raise _unusable(folder.id, str(error)) from None
 
 
 def _unusable(id: str, why: str) -> UnusableRun:

@@ -5,25 +5,36 @@ a run from the moment its `config.json` has been renamed into place. Nothing is 
 """
 
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from model.atomic_file import remove_if_there, write_atomically
 from model.config import RUN_ID_PATTERN, RunConfig
-from model.families import build_model
+from model.families import build_empty
 from model.language_model import LanguageModel
 from model.state_folder import StateFolder
 from model.tokenizer import Tokenizer, tokenizer_from
 
+PARTS = (
+    "config.json",
+    "tokenizer.json",
+    "metrics.jsonl",
+    "samples.jsonl",
+    "snapshots",
+    "model.safetensors",
+)
 SNAPSHOT_NAME = re.compile(r"step-(\d{6,})\.safetensors")
 
 
@@ -36,6 +47,7 @@ class _Line(BaseModel):
 
 
 Line = TypeVar("Line", bound=_Line)
+Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Estimate(_Line):
@@ -67,6 +79,10 @@ class Sample(_Line):
     temperature: float = 1.0
 
 
+_METRICS, _SAMPLES = TypeAdapter(list[Metric]), TypeAdapter(list[Sample])
+_tokenizers: WeakValueDictionary[bytes, Tokenizer] = WeakValueDictionary()
+
+
 class RunFolder:
     """`path` is `<checkpoints>/<run id>`."""
 
@@ -87,7 +103,7 @@ class RunFolder:
 
     def is_run(self) -> bool:
         """Whether the folder counts as a run yet."""
-        return (self.path / "config.json").is_file()
+        return os.path.isfile(f"{self.path}/config.json")  # noqa: PTH113 (as in _file_stamp)
 
     def is_finished(self) -> bool:
         """Whether its training came to the end."""
@@ -96,11 +112,13 @@ class RunFolder:
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def stamp(self) -> tuple[tuple[int, int], ...]:
+    def stamp(self) -> Stamp:
         """Changes whenever a file that is read here is replaced, added or removed."""
-        names = ("config.json", "tokenizer.json", "metrics.jsonl", "samples.jsonl", "snapshots")
-        paths = [*(self.path / name for name in names), self.weights_path()]
-        return tuple(_file_stamp(path) for path in paths)
+        return self._stamp_of(PARTS)
+
+    def weights_stamp(self, step: int | None = None) -> Stamp:
+        """Changes whenever what `load_model` reads does."""
+        return self._stamp_of(("config.json", self._weights_name(step)))
 
     # Reading
 
@@ -117,16 +135,17 @@ class RunFolder:
         return config
 
     def read_tokenizer(self) -> Tokenizer:
+        """The same one for every folder that has the same."""
         try:
-            return tokenizer_from(json.loads(self._bytes("tokenizer.json")))
+            return _tokenizer(self._bytes("tokenizer.json"))
         except (ValueError, RecursionError) as error:
             raise BrokenRun(f"{self.id}/tokenizer.json: {error}") from None
 
     def read_metrics(self) -> list[Metric]:
-        return self._lines("metrics.jsonl", Metric)
+        return self._lines("metrics.jsonl", _METRICS)
 
     def read_samples(self) -> list[Sample]:
-        return self._lines("samples.jsonl", Sample)
+        return self._lines("samples.jsonl", _SAMPLES)
 
     def snapshot_steps(self) -> list[int]:
         """Steps whose weights are kept on the way, without the final ones."""
@@ -138,9 +157,7 @@ class RunFolder:
 
     def weights_path(self, step: int | None = None) -> Path:
         """The file with the weights of a snapshot, or the final ones."""
-        if step is None:
-            return self.path / "model.safetensors"
-        return self.path / "snapshots" / f"step-{step:06d}.safetensors"
+        return self.path / self._weights_name(step)
 
     def weight_bytes(self, step: int | None = None) -> int:
         """Size of that file. Raises BrokenRun if it is missing."""
@@ -151,16 +168,20 @@ class RunFolder:
             raise BrokenRun(f"{self.id}/{path.name}: {error.strerror}") from None
 
     def load_model(self, step: int | None = None, device: str = "cpu") -> LanguageModel:
-        """The model in evaluation mode, in float32."""
+        """The model in evaluation mode, in float32.
+
+        On the CPU, weights that are float32 in the file stay there: they are mapped into memory,
+        not copied, and remain what they are when another file takes the place of this one.
+        """
         path = self.weights_path(step)
-        model = build_model(self.read_config().model)
+        model = build_empty(self.read_config().model)
+        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         try:
             tensors = safetensors.torch.load_file(path)
-            tensors = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
-            model.load_weights(tensors)
+            model.load_weights({k: t.to(kinds.get(k, t.dtype)) for k, t in tensors.items()})
         except (OSError, SafetensorError, RuntimeError) as error:
             raise BrokenRun(f"{self.id}/{path.name}: {error}") from None
-        if not all(p.isfinite().all() for p in model.parameters()):
+        if not all(_is_finite(parameter) for parameter in model.parameters()):
             raise BrokenRun(f"{self.id}/{path.name}: a weight is not a finite number")
         return model.to(device).eval().requires_grad_(requires_grad=False)
 
@@ -214,32 +235,60 @@ class RunFolder:
         except OSError as error:
             raise BrokenRun(f"{self.id}/{name}: {error.strerror}") from None
 
-    def _lines(self, name: str, kind: type[Line]) -> list[Line]:
+    def _lines(self, name: str, kind: TypeAdapter[list[Line]]) -> list[Line]:
+        """A line of JSON each; read at once, as a list of them, they take half as long."""
         if not (self.path / name).exists():
             return []
         try:
-            return [kind.model_validate_json(line) for line in self._bytes(name).splitlines()]
+            return kind.validate_json(b"[" + b",\n".join(self._bytes(name).splitlines()) + b"]")
         except ValidationError as error:
             raise BrokenRun(f"{self.id}/{name}: {error.errors()[0]['msg']}") from None
+
+    @staticmethod
+    def _weights_name(step: int | None) -> str:
+        return "model.safetensors" if step is None else f"snapshots/step-{step:06d}.safetensors"
+
+    def _stamp_of(self, names: Iterable[str]) -> Stamp:
+        return tuple(_file_stamp(f"{self.path}/{name}") for name in names)
 
 
 def run_folders(root: Path) -> list[RunFolder]:
     """The folders of `root` that are runs, by id."""
     try:
-        entries = sorted(root.iterdir())
+        names = sorted(os.listdir(root))
     except OSError:
         return []
-    folders = (RunFolder(path) for path in entries if re.match(RUN_ID_PATTERN, path.name))
+    folders = (RunFolder(root / name) for name in names if re.fullmatch(RUN_ID_PATTERN, name))
     return [folder for folder in folders if folder.is_run()]
 
 
-def _file_stamp(path: Path) -> tuple[int, int]:
-    """When it was changed, and its size; zeros where there is none."""
+def _tokenizer(content: bytes) -> Tokenizer:
+    """Of a file; raises ValueError or RecursionError. Many runs have the same, which may be large.
+
+    One with byte pairs takes a tenth of a second and megabytes.
+    """
+    key = sha256(content).digest()
+    tokenizer = _tokenizers.get(key)
+    if tokenizer is None:
+        tokenizer = _tokenizers[key] = tokenizer_from(json.loads(content))
+    return tokenizer
+
+
+def _file_stamp(path: str) -> tuple[int, int, int]:
+    """When it was changed, its size, and which file it is; zeros where there is none.
+
+    Every look at a thousand runs asks thousands of times: a Path would double what that takes.
+    """
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all of it is; unlike `isfinite`, the extremes need no memory of its size."""
+    return all(math.isfinite(extreme.item()) for extreme in tensor.aminmax())
 
 
 def weights_bytes(model: LanguageModel) -> bytes:

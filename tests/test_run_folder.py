@@ -13,8 +13,17 @@ import torch
 from safetensors.torch import save_file
 
 from model.atomic_file import write_atomically
-from model.config import CorpusInfo, GPTConfig, NGramConfig, RunConfig, TrainConfig
-from model.families import build_model
+from model.config import (
+    BigramConfig,
+    CorpusInfo,
+    GPTConfig,
+    ModelConfig,
+    NGramConfig,
+    RunConfig,
+    TrainConfig,
+)
+from model.families import build_empty, build_model
+from model.language_model import LanguageModel
 from model.ngram import NGram
 from model.run_folder import BrokenRun, Metric, RunFolder, Sample, run_folders
 from model.tokenizer import CharTokenizer, train_tokenizer
@@ -25,7 +34,7 @@ METRIC = Metric(
 )
 
 
-def config(run_id: str = "small", model: GPTConfig | NGramConfig = SMALL) -> RunConfig:
+def config(run_id: str = "small", model: ModelConfig = SMALL) -> RunConfig:
     return RunConfig(
         id=run_id,
         title="Small",
@@ -78,8 +87,25 @@ def test_tied_weights_are_stored_once_and_stay_tied(tmp_path: Path) -> None:
     folder.create()
     folder.write_weights(model)
     folder.write_config(config(model=tied))
+    x, loaded = torch.tensor([[0, 1, 2]]), folder.load_model()
+    torch.testing.assert_close(loaded(x), model.eval()(x))
+    assert loaded.lm_head.weight is loaded.wte.weight
+    assert loaded.size == model.size
+
+
+ROTARY = SMALL.model_copy(update={"position": "rotary", "norm": "rmsnorm", "qk_gain": True})
+
+
+@pytest.mark.parametrize(
+    "kind", [SMALL, ROTARY, BigramConfig(vocab_size=3)], ids=["learned", "rotary", "bigram"]
+)
+def test_a_model_that_came_back_says_the_same(tmp_path: Path, kind: ModelConfig) -> None:
+    folder, model = RunFolder(tmp_path / "small"), build_model(kind)
+    folder.create()
+    folder.write_weights(model)
+    folder.write_config(config(model=kind))
     x = torch.tensor([[0, 1, 2]])
-    torch.testing.assert_close(folder.load_model()(x), model.eval()(x))
+    assert torch.equal(folder.load_model()(x), model.eval()(x))
 
 
 def test_an_ngram_model_comes_back(tmp_path: Path) -> None:
@@ -91,6 +117,99 @@ def test_an_ngram_model_comes_back(tmp_path: Path) -> None:
     folder.write_config(config(model=counts))
     x = torch.tensor([[0, 1, 2]])
     assert torch.equal(folder.load_model()(x), model(x))
+
+
+EVERYTHING = SMALL.model_copy(
+    update={"position": "rotary", "qk_gain": True, "qkv_conv": 2, "init": "gpt2", "zero_init": True}
+)
+
+
+@pytest.mark.parametrize(
+    "kind", [SMALL, EVERYTHING, BigramConfig(vocab_size=3)], ids=["small", "everything", "bigram"]
+)
+def test_an_empty_model_has_shapes_and_draws_nothing(kind: ModelConfig) -> None:
+    before = torch.get_rng_state()
+    empty = build_empty(kind)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.is_meta for parameter in empty.parameters())
+    assert not any(buffer.is_meta for buffer in empty.buffers())
+    shapes = {name: tensor.shape for name, tensor in build_model(kind).state_dict().items()}
+    assert {name: tensor.shape for name, tensor in empty.state_dict().items()} == shapes
+    assert not any(parameter.is_meta for parameter in build_model(kind).parameters())
+
+
+@pytest.mark.parametrize("build", [build_empty, build_model])
+def test_weights_that_do_not_fit_are_refused(build) -> None:
+    fitting = build_model(SMALL).state_dict()
+    wide = torch.zeros(3, 99)
+    for wrong in ({}, {**fitting, "more": wide}, {**fitting, "wte.weight": wide}):
+        with pytest.raises(RuntimeError, match=r"state_dict"):
+            build(SMALL).load_weights(wrong)
+    with pytest.raises(RuntimeError, match="keys_1"):
+        build(NGramConfig(vocab_size=3, order=1)).load_weights(
+            {"keys_1": torch.tensor([1, 1]), "counts_1": torch.tensor([1, 1])}
+        )
+
+
+def test_weights_are_copied_into_a_model_that_has_some() -> None:
+    one, other = build_model(SMALL), build_model(SMALL)
+    one.load_weights(other.state_dict())
+    with torch.no_grad():
+        next(one.parameters()).fill_(7)
+    assert not (next(other.parameters()) == 7).any()
+
+
+def test_a_loaded_model_outlives_the_file_that_it_is_mapped_from(folder: RunFolder) -> None:
+    model = folder.load_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    folder.write_weights(build_model(SMALL))
+    after = folder.load_model().state_dict()
+    assert not torch.equal(after["wte.weight"], before["wte.weight"])
+    folder.remove()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_what_is_written_to_a_loaded_model_does_not_reach_the_disk(folder: RunFolder) -> None:
+    data = folder.weights_path().read_bytes()
+    for parameter in folder.load_model().parameters():
+        parameter.fill_(7)
+    assert folder.weights_path().read_bytes() == data
+
+
+def own_memory() -> int:
+    """Bytes of this process that are no file's."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
+
+
+def write_zeros(path: Path, model: LanguageModel) -> None:
+    """Weights in safetensors' format that never were in memory: most of the file is a hole."""
+    header, end = {}, 0
+    for name, tensor in model.state_dict().items():
+        begin, end = end, end + tensor.nbytes
+        header[name] = {"dtype": "F32", "shape": [*tensor.shape], "data_offsets": [begin, end]}
+    start = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(start).to_bytes(8, "little") + start)
+        file.truncate(8 + len(start) + end)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells whose memory it is"
+)
+def test_weights_are_mapped_and_not_copied(tmp_path: Path) -> None:
+    large = SMALL.model_copy(update={"n_embd": 512, "n_layer": 4})
+    folder = RunFolder(tmp_path / "small")
+    folder.create()
+    write_zeros(folder.weights_path(), build_empty(large))
+    folder.write_config(config(model=large))
+    before = own_memory()
+    model = folder.load_model()
+    assert 4 * model.size > 50e6
+    assert own_memory() - before < 5e6
+    model(torch.tensor([[0, 1, 2]]))
+    assert own_memory() - before < 10e6
 
 
 def test_a_folder_counts_once_its_configuration_is_there(folder: RunFolder) -> None:
@@ -184,10 +303,46 @@ def test_a_broken_run_says_what_is_broken(folder: RunFolder, breaking, names: st
         folder.load_model()
 
 
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_one_number_that_is_none_breaks_a_run(folder: RunFolder, value: float) -> None:
+    model = build_model(SMALL)
+    model.blocks[0].mlp.fc.weight.data[-1, -1] = value
+    folder.write_weights(model)
+    with pytest.raises(BrokenRun, match="finite"):
+        folder.load_model()
+
+
 def test_a_torn_line_of_metrics_is_an_error_not_a_number(folder: RunFolder) -> None:
     (folder.path / "metrics.jsonl").write_text('{"step": 1')
     with pytest.raises(BrokenRun, match="metrics.jsonl"):
         folder.read_metrics()
+    whole = METRIC.model_dump_json()
+    (folder.path / "metrics.jsonl").write_text(f"{whole}\n{whole[:-9]}\n")
+    with pytest.raises(BrokenRun, match="line 2"):
+        folder.read_metrics()
+
+
+def test_equal_tokenizers_are_one(folder: RunFolder) -> None:
+    other = RunFolder(folder.path.parent / "other")
+    other.create()
+    other.write_tokenizer(CharTokenizer("abc"))
+    assert other.read_tokenizer() is folder.read_tokenizer()
+    other.write_tokenizer(CharTokenizer("abd"))
+    assert other.read_tokenizer().encode("d") == [2]
+    assert folder.read_tokenizer().encode("c") == [2]
+
+
+def test_a_file_that_takes_the_place_of_an_equally_old_and_large_one_is_noticed(
+    folder: RunFolder,
+) -> None:
+    weights = folder.weights_path()
+    before, final, snapshot = folder.stamp(), folder.weights_stamp(), folder.weights_stamp(2)
+    times = (weights.stat().st_atime_ns, weights.stat().st_mtime_ns)
+    folder.write_weights(build_model(SMALL))
+    os.utime(weights, ns=times)
+    assert folder.stamp() != before
+    assert folder.weights_stamp() != final
+    assert folder.weights_stamp(2) == snapshot
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch) -> None:
