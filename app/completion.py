@@ -5,14 +5,14 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-from app.engine import FinishReason, Writing
 from app.errors import RequestError
 from app.prompting import Prompt
 from app.registry import LoadedRun
 from app.schemas import Choice, Completion, CompletionRequest, Logprobs, Usage
 from app.sse import DONE, event
 from app.stop_strings import Piece
-from model.decoding import Token
+from app.writing import Delivery, FinishReason, Writing
+from model.sequence import Token
 from model.tokenizer import TextDecoder
 
 
@@ -35,21 +35,26 @@ class Answer:
     async def whole(self) -> Completion:
         """Wait for the end. Raises WritingFailed."""
         texts = [self._echoed(index) for index in range(len(self._lengths))]
-        reasons: list[FinishReason] = ["length"] * len(texts)
+        ends = [Delivery(index, [], "length") for index in range(len(texts))]
         async for delivery in self._writing:
             texts[delivery.choice] += delivery.pieces
-            reasons[delivery.choice] = delivery.finish_reason or "length"
-        choices = [self._choice(i, pieces, reasons[i]) for i, pieces in enumerate(texts)]
+            ends[delivery.choice] = delivery
+        choices = [
+            self._choice(end._replace(pieces=pieces))
+            for pieces, end in zip(texts, ends, strict=True)
+        ]
         return self._completion(choices, usage=self._usage(), first=True)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Chunks as server-sent events; an error after the first byte is an event as well."""
         over: FinishReason | None = None if self._request.max_tokens else "length"
-        opening = [self._choice(i, self._echoed(i), over) for i in range(len(self._lengths))]
+        opening = [
+            self._choice(Delivery(i, self._echoed(i), over)) for i in range(len(self._lengths))
+        ]
         yield self._event(opening, first=True)
         try:
             async for delivery in self._writing:
-                yield self._event([self._choice(*delivery)])
+                yield self._event([self._choice(delivery)])
         except RequestError as error:
             yield event(error.body())
             return
@@ -100,13 +105,19 @@ class Answer:
         top = [(shown(i), logprob) for i, logprob in scored.top]
         return Piece(text, scored.logprob, top, shown(id))
 
-    def _choice(self, index: int, pieces: Sequence[Piece], reason: FinishReason | None) -> Choice:
-        text = "".join(piece.text for piece in pieces)
+    def _choice(self, part: Delivery) -> Choice:
+        text = "".join(piece.text for piece in part.pieces)
         logprobs = None
         if self._request.logprobs is not None:
-            logprobs = _logprobs(pieces, self._lengths[index])
-        self._lengths[index] += len(text)
-        return Choice(index=index, text=text, logprobs=logprobs, finish_reason=reason)
+            logprobs = _logprobs(part.pieces, self._lengths[part.choice])
+        self._lengths[part.choice] += len(text)
+        return Choice(
+            index=part.choice,
+            text=text,
+            logprobs=logprobs,
+            finish_reason=part.finish_reason,
+            stop_reason=part.stop_reason,
+        )
 
     def _usage(self) -> Usage:
         read, written = sum(len(prompt.ids) for prompt in self._prompts), self._writing.drawn

@@ -1,59 +1,89 @@
-"""What routes ask for: the one registry and the one engine of the running app."""
+"""What routes ask for: the one registry and the one engine of the running app.
 
-from contextlib import AbstractAsyncContextManager
+All are coroutines, as FastAPI hands each plain function to a thread: 0.1 ms for a look at a field.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.templating import Jinja2Templates
 
+from app.client_limits import ClientLimits, client_of
 from app.corpora import Corpora
 from app.engine import Engine
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.queue import JobQueue
+from app.metrics import Metrics
 from app.registry import LoadedRun, Registry
 from app.settings import Settings
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def _registry(request: Request) -> Registry:
+async def _registry(request: Request) -> Registry:
     registry: Registry = request.app.state.registry
     return registry
 
 
-def _engine(request: Request) -> Engine:
+async def _engine(request: Request) -> Engine:
     engine: Engine = request.app.state.engine
     return engine
 
 
-def _corpora(request: Request) -> Corpora:
+async def _corpora(request: Request) -> Corpora:
     corpora: Corpora = request.app.state.corpora
     return corpora
 
 
-def _queue(request: Request) -> JobQueue:
+async def _queue(request: Request) -> JobQueue:
     queue: JobQueue = request.app.state.queue
     return queue
 
 
-def _admission(request: Request) -> Admission:
+async def _admission(request: Request) -> Admission:
     admission: Admission = request.app.state.admission
     return admission
 
 
-def _watchers(request: Request) -> Watchers:
+async def _watchers(request: Request) -> Watchers:
     watchers: Watchers = request.app.state.watchers
     return watchers
 
 
-def _templates(request: Request) -> Jinja2Templates:
+async def _templates(request: Request) -> Jinja2Templates:
     templates: Jinja2Templates = request.app.state.templates
     return templates
+
+
+async def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+async def _client_limits(request: Request) -> ClientLimits:
+    limits: ClientLimits = request.app.state.client_limits
+    return limits
+
+
+async def _places(request: Request) -> Callable[[int], AbstractContextManager[None]]:
+    return partial((await _client_limits(request)).places, _client(request))
+
+
+async def counted(request: Request) -> None:
+    """Count the request as one of its client's. Raises ClientLimit."""
+    (await _client_limits(request)).admit(_client(request))
+
+
+def _client(request: Request) -> str:
+    return client_of(request.client.host if request.client else "")
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
@@ -63,6 +93,10 @@ CorporaDep = Annotated[Corpora, Depends(_corpora)]
 QueueDep = Annotated[JobQueue, Depends(_queue)]
 AdmissionDep = Annotated[Admission, Depends(_admission)]
 WatchersDep = Annotated[Watchers, Depends(_watchers)]
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
+ClientLimitsDep = Annotated[ClientLimits, Depends(_client_limits)]
+# For a number of texts, what to hold while they are written. Raises ClientLimit, InvalidRequest.
+PlacesDep = Annotated[Callable[[int], AbstractContextManager[None]], Depends(_places)]
 TemplatesDep = Annotated[Jinja2Templates, Depends(_templates)]
 
 

@@ -23,7 +23,7 @@ class ErrorBody(BaseModel):
     """What went wrong, for a person and for a program."""
 
     message: str = Field(description="What is wrong and what to do about it.")
-    type: str = Field(description="`invalid_request_error` or `server_error`.")
+    type: str = Field(description="`invalid_request_error`, `rate_limit_error` or `server_error`.")
     param: str | None = Field(description="The field at fault, as a dotted path.")
     code: str | None = Field(description="A fixed word for this kind of error.")
 
@@ -43,10 +43,17 @@ class RequestError(Exception):
     status: int | None = None
     type = "invalid_request_error"
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message, self.param, self.code = message, param, code
-        self.headers: dict[str, str] = {}
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
 
     def body(self) -> dict[str, Any]:
         """The error as JSON."""
@@ -108,8 +115,27 @@ class QueueFull(RequestError):
     type = "server_error"
 
     def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message, code="queue_full")
-        self.headers["Retry-After"] = str(retry_after_s)
+        super().__init__(message, code="queue_full", retry_after_s=retry_after_s)
+
+
+class DeadlinePassed(RequestError):
+    """A request's time was up before its first token."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message, code="deadline", retry_after_s=retry_after_s)
+
+
+class ClientLimit(RequestError):
+    """One client asks for more than it may have at once, or for too much in a minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message, code="client_limit", retry_after_s=retry_after_s)
 
 
 class WritingFailed(RequestError):

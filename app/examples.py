@@ -13,6 +13,7 @@ COMPLETION_REQUESTS: dict[str, dict[str, Any]] = {
         "logprobs": 2,
     },
     "streamed": {"model": "baseline", "prompt": "ROMEO:", "max_tokens": 40, "stream": True},
+    "in ten seconds at most": {"model": "baseline", "prompt": "ROMEO:", "max_time": 10},
     "until a blank line": {"model": "baseline", "prompt": "ROMEO:", "stop": ["\n\n"], "top_k": 10},
 }
 
@@ -21,24 +22,38 @@ COMPLETION: dict[str, Any] = {
     "object": "text_completion",
     "created": 1790000000,
     "model": "baseline",
-    "choices": [{"index": 0, "text": "\nWhat the se", "logprobs": None, "finish_reason": "length"}],
+    "choices": [
+        {
+            "index": 0,
+            "text": "\nWhat the se",
+            "logprobs": None,
+            "finish_reason": "length",
+            "stop_reason": None,
+        }
+    ],
     "usage": {"prompt_tokens": 6, "completion_tokens": 12, "total_tokens": 18},
     "context": {"prompt_tokens": 6, "seen_tokens": 6, "seen_text": "ROMEO:"},
     "contexts": None,
 }
 
+
+def _unfinished(text: str) -> dict[str, Any]:
+    choice: dict[str, Any] = COMPLETION["choices"][0]
+    return choice | {"text": text, "finish_reason": None}
+
+
 _CHUNK = {key: COMPLETION[key] for key in ("id", "object", "created", "model")}
 _CHUNKS = [
     _CHUNK
     | {
-        "choices": [{"index": 0, "text": "", "logprobs": None, "finish_reason": None}],
+        "choices": [_unfinished("")],
         "usage": None,
         "context": COMPLETION["context"],
         "contexts": None,
     },
     _CHUNK
     | {
-        "choices": [{"index": 0, "text": "\nWh", "logprobs": None, "finish_reason": None}],
+        "choices": [_unfinished("\nWh")],
         "usage": None,
     },
 ]

@@ -5,20 +5,23 @@ from contextlib import asynccontextmanager
 
 import anyio
 import torch
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.templating import Jinja2Templates
 from starlette.middleware.gzip import GZipMiddleware
 
 from app import __version__
+from app.client_limits import ClientLimits
 from app.corpora import Corpora
+from app.deps import counted
 from app.engine import Engine
-from app.errors import add_error_handlers
+from app.errors import ErrorReply, add_error_handlers
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.launcher import Launcher
 from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
 from app.jobs.ray_cluster import RayCluster
+from app.metrics import Metrics
 from app.reading import Reader
 from app.registry import Registry
 from app.routes import (
@@ -40,6 +43,9 @@ from app.settings import ROOT, Settings
 from app.site_files import SiteFiles
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
+
+HEAVY = (completions, attention, analysis)  # of these a client may only ask for so much
+TOO_MUCH = {"model": ErrorReply, "description": "One client's limit is reached; see `Retry-After`."}
 
 DESCRIPTION = """\
 Small GPTs, side by side: what they write, how likely each token was, and what every attention
@@ -77,7 +83,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         pages,
         static,
     ):
-        app.include_router(module.router)
+        heavy = module in HEAVY
+        app.include_router(
+            module.router,
+            dependencies=[Depends(counted)] if heavy else [],
+            responses={429: TOO_MUCH} if heavy else {},
+        )
     own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
     app.mount("/static", own_files)
     add_error_handlers(app, pages.error_page)
@@ -104,12 +115,30 @@ def _launcher(settings: Settings) -> Launcher:
     return Processes(settings.devices)
 
 
+def _warm_up() -> None:
+    from model.kernels.warming import warm  # half a second, and nobody waits for it yet
+
+    warm()
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     torch.set_num_threads(settings.threads)
-    app.state.registry = Registry(settings.checkpoints, settings.memory_budget_mb * 10**6)
-    app.state.engine = Engine(settings.max_active, settings.max_waiting)
+    app.state.registry = Registry(
+        settings.checkpoints,
+        settings.memory_budget_mb * 10**6,
+        half_weights=settings.half_weights,
+    )
+    app.state.metrics = Metrics()
+    app.state.client_limits = ClientLimits(
+        settings.client_sequences,
+        settings.client_requests_per_minute,
+        app.state.metrics.refused,
+    )
+    app.state.engine = Engine(
+        settings.max_active, settings.max_waiting, app.state.metrics, warm_up=_warm_up
+    )
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
     app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
     app.state.corpora = Corpora(settings.data / "corpora")

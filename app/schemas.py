@@ -107,6 +107,19 @@ class CompletionRequest(ApiRequest):
     stream: bool = Field(False, description="Send server-sent events as the text is written.")
     stream_options: StreamOptions = Field(default_factory=StreamOptions)
     step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
+    past_context: Literal["exact", "jump"] = Field(
+        "exact",
+        description="What the run sees of a text longer than its context: always the last tokens "
+        "that fit, or, many times faster and with other text, a window that fills up and then "
+        "jumps ahead by half.",
+    )
+    max_time: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        description="Seconds from the request on, waiting included; then the text ends where it "
+        "is. The server may allow less.",
+    )
     user: str | None = Field(None, description="Accepted and ignored.")
     best_of: int | None = Field(None, description="Only as large as `n`.")
     presence_penalty: float = Field(0.0, ge=0, le=0, description="Only 0.")
@@ -164,7 +177,11 @@ class Choice(BaseModel):
     text: str
     logprobs: Logprobs | None = None
     finish_reason: Literal["length", "stop"] | None = Field(
-        description="`length`: max_tokens written. `stop`: a stop string. null: not the end."
+        description="`length`: max_tokens written, or time is up. `stop`: a stop string. null: not "
+        "the end."
+    )
+    stop_reason: Literal["deadline"] | None = Field(
+        None, description="`deadline`: the text is shorter than `max_tokens` as time was up."
     )
 
 

@@ -33,14 +33,42 @@ class Settings(BaseSettings):
     ray_stop_seconds: int = Field(
         60, ge=1, description="How long a job on Ray may take to keep what it has."
     )
+    replicas: int = Field(
+        0, ge=0, description="Processes on Ray Serve that write and read for this one; 0 for none."
+    )
+    ray_cluster: str | None = Field(
+        None,
+        pattern=r"^(auto|[^/]+:\d+)$",
+        description="Ray cluster that they run on, as HEAD:6379; one of their own if unset.",
+    )
     memory_budget_mb: int = Field(
-        1024, ge=1, description="Megabytes of weights kept loaded; the least recently used go."
+        1024,
+        ge=1,
+        description="Megabytes of weights kept loaded, a GPT's twice for the copy that it writes "
+        "with; the least recently used go.",
+    )
+    half_weights: bool = Field(
+        False,
+        description="Write with matrices in half precision, which is faster for runs larger than "
+        "the processor's cache, unless that changes the likeliest token anywhere in the run's own "
+        "sample.",
     )
     threads: int = Field(
         1, ge=1, description="torch threads per operation; small models are fastest with one."
     )
     max_active: int = Field(16, ge=1, description="Sequences that are written at the same time.")
     max_waiting: int = Field(64, ge=0, description="Sequences that may wait for their turn.")
+    max_seconds: float = Field(
+        600, gt=0, allow_inf_nan=False, description="Longest that a request for text may take."
+    )
+    client_sequences: int = Field(
+        32, ge=0, description="Texts that one client may have at once; 0 for any number."
+    )
+    client_requests_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Requests for texts and maps that one client may send in a minute; 0 for any.",
+    )
     max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
     attention_cells: int = Field(

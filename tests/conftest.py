@@ -162,7 +162,9 @@ class LiveServer:
     def gauge(self, name: str) -> int:
         """A number from /metrics."""
         lines = self.http.get("/metrics").text.splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"sidelight_{name} "))
+        return next(
+            int(float(line.split()[1])) for line in lines if line.startswith(f"sidelight_{name} ")
+        )
 
 
 def wait_until(condition, timeout_s: float = 10) -> None:

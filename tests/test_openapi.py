@@ -124,7 +124,8 @@ def test_answer_examples_of_analyses_look_like_the_answers(client: TestClient, p
 
 
 def test_the_stream_example_looks_like_a_stream(client: TestClient) -> None:
-    request = examples.COMPLETION_REQUESTS["streamed"]
+    # So long that the second chunk is not the last one.
+    request = examples.COMPLETION_REQUESTS["streamed"] | {"max_tokens": 2000}
     sent = client.post("/v1/completions", json=request).text
 
     def chunks(text: str) -> list[Any]:

@@ -211,7 +211,7 @@ def test_stop_stays_in_reach_on_a_small_screen(page: Page, live: LiveServer) -> 
 
 
 def test_spaces_can_be_shown(page: Page, live: LiveServer) -> None:
-    open_page(page, live, runs="baseline", length=60, temperature=2)
+    open_page(page, live, runs="baseline", length=300, temperature=2, seed=1)
     generate(page)
     space = panel(page, 0).locator(".token.is-space").first
     expect(space).to_have_css("background-image", "none")

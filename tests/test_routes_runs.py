@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import CHARACTERS, write_run
+from tests.conftest import CHARACTERS, wait_until, write_run
 
 
 def test_runs_tell_of_themselves(client: TestClient) -> None:
@@ -51,8 +51,8 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
         assert [run["id"] for run in listed["runs"]] == ["good"]
         assert listed["broken"][0]["id"] == "bad"
         assert "model.safetensors" in listed["broken"][0]["reason"]
+        wait_until(lambda: client.get("/readyz").status_code == 200)  # once it can write
         ready = client.get("/readyz")
-        assert ready.status_code == 200
         assert ready.json()["runs"] == ["good"]
         assert list(ready.json()["broken"]) == ["bad"]
 
@@ -121,7 +121,7 @@ def test_a_fault_of_ours_is_said_without_details(
     def fail(_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(type(client.app.state.registry), "runs", fail)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(client.app.state.registry), "listing", fail)  # type: ignore[attr-defined]
     answer = client.get("/api/runs")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in answer.text

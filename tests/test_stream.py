@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import openai
 import pytest
 
 from app.settings import Settings
-from model.decoding import Decoder, Token
+from model.cpu_batch import CpuBatch
 from tests.conftest import LiveServer, wait_until
 
 URL = "/v1/completions"
@@ -27,13 +28,13 @@ def judge(live: LiveServer) -> openai.OpenAI:
 @pytest.fixture
 def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no text is at its end before a test is, however fast the machine."""
-    step = Decoder.step
+    write = CpuBatch._write
 
-    def slow_step(decoder: Decoder) -> Token:
-        time.sleep(0.005)
-        return step(decoder)
+    def slow_write(batch: CpuBatch, taken: np.ndarray, uniform: np.ndarray) -> None:
+        time.sleep(0.005 * len(uniform))
+        write(batch, taken, uniform)
 
-    monkeypatch.setattr(Decoder, "step", slow_step)
+    monkeypatch.setattr(CpuBatch, "_write", slow_write)
 
 
 # A stream is closed with its iterator, so tests that keep reading keep a name for it.
@@ -121,14 +122,14 @@ def test_the_same_seed_gives_the_same_text_beside_others(live: LiveServer) -> No
 def test_a_model_that_breaks_ends_its_stream_with_an_error(
     live: LiveServer, judge: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Decoder.step
+    write = CpuBatch._write
 
-    def breaking(decoder: Decoder):
-        if len(decoder.ids) > 5:
+    def breaking(batch: CpuBatch, taken: np.ndarray, uniform: np.ndarray) -> None:
+        if any(len(sequence.ids) + len(uniform) > 6 for sequence in batch.sequences):
             raise RuntimeError("a secret")
-        return step(decoder)
+        write(batch, taken, uniform)
 
-    monkeypatch.setattr(Decoder, "step", breaking)
+    monkeypatch.setattr(CpuBatch, "_write", breaking)
     answer = live.http.post(URL, json=LONG)
     *_, last = [line for line in answer.text.split("\n\n") if line]
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "writing_failed"

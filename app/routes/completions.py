@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from app import examples
 from app.completion import Answer
-from app.deps import EngineDep, RegistryDep, borrow
+from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow
 from app.errors import ErrorReply, UnknownRun
 from app.prompting import read_prompts, tasks
 from app.schemas import Completion, CompletionRequest
@@ -30,7 +30,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     400: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
     404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    503: {"model": ErrorReply, "description": "All places are taken; see `Retry-After`."},
+    503: {
+        "model": ErrorReply,
+        "description": "All places are taken, or time was up before "
+        "the first token; see `Retry-After`.",
+    },
     "default": {"model": ErrorReply, "description": "Any other error."},
 }
 
@@ -44,7 +48,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     openapi_extra=examples.of_request(examples.COMPLETION_REQUESTS),
 )
 async def complete(
-    body: CompletionRequest, request: Request, registry: RegistryDep, engine: EngineDep
+    body: CompletionRequest,
+    request: Request,
+    registry: RegistryDep,
+    engine: EngineDep,
+    places: PlacesDep,
+    settings: SettingsDep,
 ) -> Response:
     """Write up to `max_tokens` tokens after the prompt.
 
@@ -53,12 +62,17 @@ async def complete(
     server is doing.
     """
     async with AsyncExitStack() as stack:
+        stack.enter_context(places(len(body.prompts) * body.n))
         try:
             loaded = await stack.enter_async_context(borrow(registry, body.model, body.step))
         except UnknownRun as error:
             raise _as_openai(error) from None
         prompts = await run_in_threadpool(read_prompts, body, loaded)
-        writing = engine.submit(tasks(body, loaded, prompts))
+        batch = await run_in_threadpool(loaded.batch)
+        most_s = settings.max_seconds if body.max_time is None else body.max_time
+        writing = engine.submit(
+            tasks(body, loaded, prompts, batch), min(most_s, settings.max_seconds)
+        )
         stack.callback(writing.close)
         answer = Answer(body, loaded, prompts, writing)
         if body.stream:

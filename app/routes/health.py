@@ -3,14 +3,15 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from app.deps import EngineDep, QueueDep, RegistryDep
+from app.deps import ClientLimitsDep, EngineDep, MetricsDep, QueueDep, RegistryDep
 from app.errors import UnknownRun, UnusableRun
+from app.metrics import CONTENT_TYPE, Row
 from app.registry import Registry
 from app.schemas import Health, Readiness
 
 router = APIRouter(tags=["Health"])
 
-NOT_READY = {503: {"model": Readiness, "description": "No run can be loaded."}}
+NOT_READY = {503: {"model": Readiness, "description": "No run can be loaded, or none yet."}}
 METRICS_TEXT = {200: {"content": {"text/plain": {"example": "sidelight_sequences_active 2\n"}}}}
 
 
@@ -21,10 +22,11 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", summary="Readiness", responses=NOT_READY)  # type: ignore[arg-type]
-def readyz(registry: RegistryDep, response: Response) -> Readiness:
-    """Whether at least one run can be loaded, which it does, and which folders are broken."""
+def readyz(registry: RegistryDep, engine: EngineDep, response: Response) -> Readiness:
+    """Whether it can write and at least one run can be loaded, which it does; what is broken."""
     runs = [run.id for run in registry.runs()]
-    ready = any(_loads(registry, id) for id in runs)
+    has_one = registry.loaded_bytes() > 0 or any(_loads(registry, id) for id in runs)
+    ready = engine.is_warm and has_one
     if not ready:
         response.status_code = 503
     return Readiness(ready=ready, runs=runs, broken=registry.broken())
@@ -36,25 +38,36 @@ def readyz(registry: RegistryDep, response: Response) -> Readiness:
     response_class=PlainTextResponse,
     responses=METRICS_TEXT,  # type: ignore[arg-type]
 )
-def metrics(registry: RegistryDep, engine: EngineDep, queue: QueueDep) -> PlainTextResponse:
+def metrics(
+    registry: RegistryDep,
+    engine: EngineDep,
+    queue: QueueDep,
+    limits: ClientLimitsDep,
+    measured: MetricsDep,
+) -> PlainTextResponse:
     """In Prometheus' text format."""
-    load = engine.load()
+    load, (runs, broken) = engine.load(), registry.listing()
     states = [job.state for job in queue.store.active_jobs()]
     rows = (
-        ("sequences_active", "gauge", "Texts being written.", load.active),
-        ("sequences_waiting", "gauge", "Texts waiting for their turn.", load.waiting),
-        ("tokens_total", "counter", "Tokens written.", load.tokens),
-        ("sequences_finished_total", "counter", "Texts written to the end.", load.finished),
-        ("sequences_cancelled_total", "counter", "Texts whose reader left.", load.cancelled),
-        ("sequences_failed_total", "counter", "Texts that broke.", load.failed),
-        ("jobs_running", "gauge", "Jobs that train a run.", states.count("running")),
-        ("jobs_queued", "gauge", "Jobs that wait for a device.", states.count("queued")),
-        ("runs", "gauge", "Runs that can be read.", len(registry.runs())),
-        ("runs_broken", "gauge", "Folders that cannot.", len(registry.broken())),
-        ("weights_bytes", "gauge", "Weights kept loaded.", registry.loaded_bytes()),
+        Row("sequences_active", "gauge", "Texts being written.", load.active),
+        Row("sequences_waiting", "gauge", "Texts waiting for a place.", load.waiting),
+        Row("sequences_paused", "gauge", "Texts whose reader is behind.", load.paused),
+        Row("runs_writing", "gauge", "Runs that are writing.", load.runs),
+        Row("fairness", "gauge", "Least share of a run over its fair one.", load.fairness),
+        Row("clients", "gauge", "Clients that have texts.", limits.clients),
+        Row("tokens_total", "counter", "Tokens written.", load.tokens),
+        Row("sequences_finished_total", "counter", "Texts written to the end.", load.finished),
+        Row("sequences_cancelled_total", "counter", "Texts whose reader left.", load.cancelled),
+        Row("sequences_expired_total", "counter", "Texts whose time was up.", load.expired),
+        Row("queue_refusals_total", "counter", "Requests that found it full.", load.refused),
+        Row("sequences_failed_total", "counter", "Texts that broke.", load.failed),
+        Row("jobs_running", "gauge", "Jobs that train a run.", states.count("running")),
+        Row("jobs_queued", "gauge", "Jobs that wait for a device.", states.count("queued")),
+        Row("runs", "gauge", "Runs that can be read.", len(runs)),
+        Row("runs_broken", "gauge", "Folders that cannot.", len(broken)),
+        Row("weights_bytes", "gauge", "Weights kept loaded.", registry.loaded_bytes()),
     )
-    lines = [line for row in rows for line in _metric(*row)]
-    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+    return PlainTextResponse(measured.text(rows), media_type=CONTENT_TYPE)
 
 
 def _loads(registry: Registry, id: str) -> bool:
@@ -63,8 +76,3 @@ def _loads(registry: Registry, id: str) -> bool:
             return True
     except (UnknownRun, UnusableRun):
         return False
-
-
-def _metric(name: str, kind: str, meaning: str, value: int) -> tuple[str, str, str]:
-    name = f"sidelight_{name}"
-    return f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value}"

@@ -1,0 +1,182 @@
+"""Texts between the engine that writes them and whoever reads them.
+
+The engine's thread puts tokens in, the event loop takes out what has become of them.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from app.errors import RequestError
+from app.stop_strings import Piece, StopStrings
+from model.batch import Batch
+from model.sequence import Sequence as TokenSequence
+from model.sequence import Token
+from model.tokenizer import TextDecoder
+
+log = logging.getLogger("sidelight")
+
+FinishReason = Literal["length", "stop"]
+StopReason = Literal["deadline"]
+
+# An event costs more than the few characters that are ready after a millisecond, and nobody sees
+# letters come more often than a screen is drawn.
+TOGETHER_S = 0.015
+MOST_UNREAD = 1024  # tokens that a text may be ahead of its reader
+FEW_UNREAD = MOST_UNREAD // 4
+
+
+@dataclass
+class Task:
+    """One text to write."""
+
+    batch: Batch  # that of the run's model
+    sequence: TokenSequence
+    token_text: Callable[[int], str]  # as a person sees it
+    max_tokens: int
+    stops: Sequence[str] = ()
+    decoder: TextDecoder | None = None  # unless each token's text is what it adds to the text
+
+
+class Delivery(NamedTuple):
+    """What has become ready of the text number `choice`; the reason comes with its last pieces."""
+
+    choice: int
+    pieces: list[Piece]
+    finish_reason: FinishReason | None = None
+    stop_reason: StopReason | None = None
+
+
+class Engine(Protocol):
+    """Who writes, as far as a reader needs it."""
+
+    def cancel(self, texts: Sequence["Text"]) -> None: ...
+
+    def resume(self, text: "Text") -> None: ...
+
+
+class Text:
+    """One text: the tokens that are drawn, and the pieces that may be read.
+
+    Stop strings have to be looked for where the tokens are drawn; without any, tokens become
+    pieces when they are read, so that the engine has no work with it.
+    """
+
+    def __init__(self, task: Task, deadline: float, wake: Callable[[], None]) -> None:
+        """`deadline` is on the monotonic clock."""
+        self.task, self.deadline, self.wake = task, deadline, wake
+        self.asked = time.monotonic()
+        self.drawn = 0
+        self.ended = self.cancelled = self.paused = False
+        self.finish_reason: FinishReason | None = None
+        self.stop_reason: StopReason | None = None
+        self.failure: RequestError | None = None
+        self._stops = StopStrings(task.stops) if task.stops else None
+        self._tokens: deque[tuple[Token, bool]] = deque()
+        self._pieces: deque[Piece] = deque()
+
+    @property
+    def left(self) -> int:
+        """How many tokens may still be drawn."""
+        return self.task.max_tokens - self.drawn
+
+    @property
+    def unread(self) -> int:
+        return len(self._tokens) + len(self._pieces)
+
+    def add(self, tokens: Sequence[Token]) -> FinishReason | None:
+        """Take what was drawn; tells whether the text ends with it. For the engine's thread."""
+        for token in tokens:
+            self.drawn += 1
+            is_last = self.drawn >= self.task.max_tokens
+            if self._stops is None:
+                self._tokens.append((token, is_last))
+            else:
+                self._pieces.extend(self._stops.feed(self._piece(token, is_last)))
+                if self._stops.found:
+                    return "stop"
+            if is_last:
+                self.flush()
+                return "length"
+        return None
+
+    def flush(self) -> None:
+        """Let go of what might have become a stop string."""
+        if self._stops is not None:
+            self._pieces.extend(self._stops.flush())
+
+    def take(self) -> list[Piece]:
+        """All that is ready. For the event loop."""
+        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
+        tokens = [self._tokens.popleft() for _ in range(len(self._tokens))]
+        return pieces + [self._piece(*token) for token in tokens]
+
+    def _piece(self, token: Token, is_last: bool) -> Piece:
+        shown, decoder = self.task.token_text, self.task.decoder
+        if decoder is None:
+            text = shown(token.id)
+        else:
+            text = decoder.feed(token.id) + (decoder.flush() if is_last else "")
+        top = [(shown(id), logprob) for id, logprob in token.top]
+        return Piece(text, token.logprob, top, shown(token.id))
+
+
+class Writing:
+    """The texts of one request, as they are written: `async for delivery in writing`."""
+
+    def __init__(self, engine: Engine, tasks: Sequence[Task], deadline: float) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._ready = asyncio.Event()
+        self._woken = threading.Event()
+        self.texts = [Text(task, deadline, self._wake) for task in tasks]
+
+    @property
+    def drawn(self) -> int:
+        """How many tokens have been drawn, those of a stop string among them."""
+        return sum(text.drawn for text in self.texts)
+
+    async def __aiter__(self) -> AsyncIterator[Delivery]:
+        """Everything that is ready, at once at first and then every TOGETHER_S.
+
+        Raises RequestError for a text that cannot go on.
+        """
+        open_texts, before = dict(enumerate(self.texts)), 0.0
+        while open_texts:
+            await self._ready.wait()
+            await asyncio.sleep(max(0.0, before + TOGETHER_S - self._loop.time()))
+            before = self._loop.time()
+            self._woken.clear()
+            self._ready.clear()
+            for index, text in list(open_texts.items()):
+                # The end first: what was ready before it is then sure to be in `pieces`.
+                ended = text.ended
+                pieces = text.take()
+                if text.paused:
+                    self._engine.resume(text)
+                if ended:
+                    yield Delivery(index, pieces, text.finish_reason, text.stop_reason)
+                    del open_texts[index]
+                    if text.failure:
+                        raise text.failure
+                elif pieces:
+                    yield Delivery(index, pieces)
+
+    def close(self) -> None:
+        """Stop whatever is still being written."""
+        self._engine.cancel(self.texts)
+
+    def _wake(self) -> None:
+        """From the engine's thread; once is enough until the event loop has looked."""
+        if self._woken.is_set():
+            return
+        self._woken.set()
+        try:
+            self._loop.call_soon_threadsafe(self._ready.set)
+        except RuntimeError:  # the loop has ended, and with it whoever was listening
+            log.debug("nobody is left to hear of a token")
