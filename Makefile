@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench lock clean
+.PHONY: help setup run test lint format bench bench-full lock clean
 
 TORCH_INDEX ?=
 PYTHON ?=
@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PLAIN := pyproject.toml constraints.txt
 
 help:
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.dev $(VENV)/.browser $(VENV)/.ray ## make .venv with everything for running and testing
 
@@ -41,12 +41,28 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, a
 	$(BIN)/python -m ruff format .
 	node_modules/.bin/biome check --write static
 
-bench: $(VENV)/.bench $(VENV)/.browser ## run the benchmarks of minutes; rows go to build/bench/NAME.json
-	@mkdir -p build/bench
-	@for file in $$(grep -l -e '--json' bench/*.py | grep -v ablation); do \
-	  echo "bench: $$file"; \
-	  $(BIN)/python "$$file" --json "build/bench/$$(basename "$$file" .py).json"; \
-	done
+bench: before-bench ## measure in five minutes; say what got slower since the last time
+	$(call measure,generation)
+	$(call measure,serving)
+	$(call measure,train,--rounds 2)
+	$(call measure,attention,--short)
+	$(AFTER_BENCH)
+
+bench-full: before-bench $(VENV)/.ray ## measure everything, with more rounds; half an hour
+	$(call measure,generation,--full)
+	$(call measure,serving,--full)
+	$(call measure,start)
+	$(call measure,train)
+	$(call measure,attention)
+	$(call measure,estimate)
+	$(call measure,losses)
+	$(call measure,gpu)
+	@if ! $(BIN)/python -c "import ray" 2>/dev/null; then echo "bench: no Ray"; \
+	else \
+	  $(BIN)/python bench/ray_jobs.py --json $(RESULTS)/ray_jobs.json; \
+	  $(BIN)/python bench/replicas.py --json $(RESULTS)/replicas.json; \
+	fi
+	$(AFTER_BENCH)
 
 lock: $(VENV)/.dev ## write constraints.txt anew, from the newest releases
 	@mkdir -p build
@@ -59,6 +75,33 @@ lock: $(VENV)/.dev ## write constraints.txt anew, from the newest releases
 
 clean: ## remove what make has made
 	rm -rf $(VENV) node_modules build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# ---------------------------------------------------------------------------------------------
+# The benchmarks. Rows go to build/bench/NAME.json, earlier ones to build/bench/previous. What got
+# slower is not what the next results are compared with, until build/bench/unaccepted is deleted.
+
+RESULTS := build/bench
+
+.PHONY: before-bench
+before-bench: $(VENV)/.bench $(VENV)/.browser
+	@mkdir -p $(RESULTS)/previous
+	@if [ -e $(RESULTS)/unaccepted ]; then \
+	  echo "bench: the last results were slower, or not all there: comparing with those before."; \
+	  echo "       Delete $(RESULTS)/unaccepted to compare with them."; \
+	elif ls $(RESULTS)/*.json >/dev/null 2>&1; then \
+	  mv $(RESULTS)/*.json $(RESULTS)/previous/; \
+	fi
+	@touch $(RESULTS)/unaccepted
+
+define measure
+@echo "bench: $(1)"
+@$(BIN)/python bench/$(1).py --json $(RESULTS)/$(1).json $(2)
+endef
+
+define AFTER_BENCH
+@$(BIN)/python bench/compare.py $(RESULTS)/previous $(RESULTS)
+@rm $(RESULTS)/unaccepted
+endef
 
 # ---------------------------------------------------------------------------------------------
 # The environment. A stamp is newer than what it was made from, so a second call does nothing.
@@ -87,6 +130,7 @@ $(VENV)/.run: $(PLAIN) | $(BIN)/python
 	  $(PIP) install --index-url "$(TORCH_INDEX)" "$$(sed -nE 's/^ *"(torch[^"]*)".*/\1/p' pyproject.toml)"; \
 	fi
 	@$(PIP) install -c constraints.txt -e '.[shakespeare,client]'
+	@$(BIN)/python -m model.kernels
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
@@ -111,13 +155,13 @@ $(VENV)/.browser: | $(VENV)/.dev
 
 # Ray is not to be had for every machine. Where it is, an automatic check does not do without.
 $(VENV)/.ray: $(VENV)/.dev
-	@echo "Installing Ray, for the tests of jobs on a cluster."
+	@echo "Installing Ray, for the tests on a cluster."
 	@if $(PIP) install -c constraints.txt --only-binary ray \
 	    "$$(sed -nE 's/^ *"(ray\[[^"]*)".*/\1/p' pyproject.toml)" 2>$(VENV)/ray.txt; then \
 	  touch $@; \
 	elif [ -z "$${CI:-}" ] || grep -q "No matching distribution found for ray" $(VENV)/ray.txt; then \
 	  echo "No Ray: $$(tail -n 1 $(VENV)/ray.txt)"; \
-	  echo "The tests of jobs on a cluster are skipped."; \
+	  echo "The tests on a cluster are skipped."; \
 	else \
 	  cat $(VENV)/ray.txt >&2; \
 	  exit 1; \

@@ -1,6 +1,6 @@
 """How quickly the attention explorer opens, beside BertViz's model view of the same tensors.
 
-    python bench/attention.py --json FILE [--rounds N]
+    python bench/attention.py --json FILE [--rounds N] [--short]
 
 Two runs with random weights, 384 wide, with a context of 256: 6 layers of 6 heads, and 12 of 12.
 The app answers from a process of its own, each time for a text that it has not read yet; a real
@@ -17,7 +17,8 @@ Chromium asks. Medians of several rounds:
 - `head_…`: the same from the click on another head.
 
 BertViz draws with libraries from a public address; here they come from npm, so that no network is
-in its time. Without the extra `bench`, which `make bench` installs, and npm, no peer is drawn.
+in its time. Without the extra `bench`, which `make bench` installs, and npm, no peer is drawn, and
+neither with `--short`, which takes a minute and leaves the larger run out.
 """
 
 import argparse
@@ -89,16 +90,18 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--short", action="store_true", help="less, and no BertViz")
     options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.short else 7)
+    runs = list(RUNS)[:1] if options.short else list(RUNS)
     with TemporaryDirectory() as name, serving(Path(name)) as url, chromium() as browser:
-        rows = [row for run in RUNS for row in served(url, run, options.rounds)]
-        for run in RUNS:
+        rows = [row for run in runs for row in served(url, run, options.rounds)]
+        for run in runs:
             rows += opened(browser, url, run, options.rounds)
             print("…", *(f"{row['name']} {row['value']}" for row in rows[-4:]), flush=True)
         rows += other_head(browser, url, options.rounds)
-        print("… BertViz, which takes a minute", flush=True)
-        peer = bertviz(browser, url, Path(name))
+        peer = {} if options.short else bertviz(browser, url, Path(name))
         version = browser.version
     for row in rows:
         row["peer"] = peer.get(row["name"], row["peer"])
@@ -161,7 +164,8 @@ def served(url: str, run: str, rounds: int) -> list[Row]:
         numbers, json_s = timed([lambda: json.dumps(np.round(maps[0].astype(float), 4).tolist())])
     sizes = [int(answer.headers["Content-Length"]) for answer in answers]
     return [
-        row(f"serve_{run}", round(1000 * compact_s, 1), "ms", round(1000 * (npy_s + json_s), 1)),
+        row(f"serve_{run}", round(1000 * compact_s, 1), "ms", round(1000 * (npy_s + json_s), 1))
+        | {"own_peer": True},
         row(f"bytes_{run}", statistics.median(sizes), "bytes", len(numbers[0])),
     ]
 
@@ -249,6 +253,7 @@ def other_head(browser: Browser, url: str, rounds: int) -> list[Row]:
 
 def bertviz(browser: Browser, url: str, root: Path) -> dict[str, float]:
     """The peers' values by the rows' names; none where BertViz or npm is missing."""
+    print("… BertViz, which takes a minute", flush=True)
     try:
         from bertviz import model_view
     except ImportError:

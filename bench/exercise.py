@@ -1,4 +1,6 @@
-"""The tuning exercise's own way of training, as its lecture teaches it: the peer of `train.py`.
+"""The tuning exercise's own way of training and of writing, as its lecture teaches it.
+
+The peer of `train.py` and of `generation.py`.
 
 Every head is a module of its own with three bias-free projections and a registered triangular
 mask; batches are slices at random offsets, stacked; AdamW is built as it comes; the loss is
@@ -89,13 +91,24 @@ class LanguageModel(nn.Module):
         self.ln_f = nn.LayerNorm(N_EMBD)
         self.lm_head = nn.Linear(N_EMBD, vocab_size)
 
-    def forward(self, ids: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         B, T = ids.shape
         x = self.token_embedding(ids) + self.position_embedding(torch.arange(T))
         logits = self.lm_head(self.ln_f(self.blocks(x)))
+        if targets is None:
+            return logits, None
         B, T, V = logits.shape
         loss = F.cross_entropy(logits.view(B * T, V), targets.view(B * T))
         return logits, loss
+
+    @torch.no_grad()
+    def generate(self, ids: Tensor, max_new_tokens: int) -> Tensor:
+        """ids (B, T) -> (B, T + max_new_tokens): the whole window is read for each character."""
+        for _ in range(max_new_tokens):
+            logits, _ = self(ids[:, -BLOCK_SIZE:])
+            probabilities = F.softmax(logits[:, -1, :], dim=-1)
+            ids = torch.cat((ids, torch.multinomial(probabilities, num_samples=1)), dim=1)
+        return ids
 
 
 class Exercise:

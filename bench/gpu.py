@@ -5,9 +5,10 @@
 Under eight minutes on an H100: the tuning exercise's baseline with all its evaluations (the
 exercise reports 358 s), the preset `baby` (a validation loss of 1.4697 after about 3 minutes on an
 A100 is known for it), a step as a captured graph against the same step launched kernel by kernel,
-and the checks. Each loss and each time is a row; a check that fails ends the bench with status 1.
-With `--device cpu --max-iters 20` all of it runs by the same code on any machine, and measures
-nothing worth keeping. Without a GPU and without `--device` there is nothing to do.
+how fast 1, 16 and 64 texts are written together, and the checks. Each loss and each time is a row;
+a check that fails ends the bench with status 1. With `--device cpu --max-iters 20` all of it runs
+by the same code on any machine, and measures nothing worth keeping. Without a GPU and without
+`--device` there is nothing to do.
 """
 
 import argparse
@@ -34,11 +35,14 @@ from model.distributed import World
 from model.families import build_model
 from model.gpt import GPT
 from model.gradients import Gradients
+from model.graph_batch import GraphBatch
 from model.head_roles import repeated_maps
+from model.language_model import LanguageModel
 from model.optim import build_optimizers
 from model.presets import PRESETS
 from model.run_folder import RunFolder
 from model.sampling import Sampling
+from model.sequence import Sequence
 from model.starting import prepare
 from model.trace import Trace
 from model.training import Watcher, train
@@ -46,6 +50,7 @@ from model.training import Watcher, train
 EXERCISE_S, EXERCISE_LOSS = 358.0, 1.8235
 BABY_S, BABY_LOSS = 180.0, 1.4697
 STEPS_TO_TIME = 300
+GREEDY = Sampling(temperature=0)
 
 Row = dict[str, Any]
 
@@ -138,19 +143,55 @@ def resume_agrees(device: torch.device, corpus: Corpus, _max_iters: int | None) 
     return [row("resumed_to_unbroken", difference, "nats", None, difference < 2e-3)]
 
 
-def decoding_agrees(device: torch.device, _corpus: Corpus, _max_iters: int | None) -> list[Row]:
-    """A trained run's likeliest characters, against the CPU's; and how fast they come."""
+def decoding_agrees(device: torch.device, corpus: Corpus, max_iters: int | None) -> list[Row]:
+    """Texts' likeliest characters, many at once, against the CPU's one by one; and how fast.
+
+    Rates are of all characters together, once the texts have been read; the peer is one text on
+    this machine's CPU. `baby` has weights that were never trained, which take as long as others.
+    """
     folder = RunFolder(Path(__file__).parent.parent / "checkpoints" / "baseline")
-    prompt, greedy = folder.read_tokenizer().encode("ROMEO:"), Sampling(temperature=0)
-    texts, rates = [], []
-    for where in ("cpu", str(device)):
-        model = folder.load_model(device=where)
-        list(generate(model, prompt, 20, greedy))
+    ids = folder.read_tokenizer().encode(corpus.text[:5000])
+
+    def baby(device: str) -> LanguageModel:
+        torch.manual_seed(0)
+        return build_model(PRESETS["baby"].model).to(device).eval()
+
+    rows = []
+    for name, load, length, most in (
+        ("baseline_inside", folder.load_model, 8, 25),  # the last is drawn from a full context
+        ("baseline_past", folder.load_model, 33, 200),
+        ("baby_inside", baby, 64, 193),
+    ):
+        count = min(most, max_iters or most)
+        prompts, model = [ids[at : at + length] for at in (0, 500, 2000, 4000)], load(device="cpu")
+        list(generate(model, prompts[0], count, GREEDY))
         began = time.perf_counter()
-        texts.append([token.id for token in generate(model, prompt, 200, greedy)])
-        rates.append(200 / (time.perf_counter() - began))
-    same = texts[0] == texts[1]
-    return [row("decoding_to_cpu", rates[1], "/s", rates[0], same)]
+        expected = [[token.id for token in generate(model, p, count, GREEDY)] for p in prompts]
+        peer = len(prompts) * count / (time.perf_counter() - began)
+        model = load(device=str(device))
+        assert isinstance(model, GPT)
+        for places in (1, 16, 64):
+            found, join_s, write_s = _written(model, prompts, places, count)
+            same = all(text == expected[i % len(prompts)] for i, text in enumerate(found))
+            rows.append(
+                row(f"decoding_{name}_{places}", places * count / write_s, "/s", peer, same)
+            )
+        rows.append(row(f"decoding_{name}_join", join_s / places * 1e3, "ms", None, None))
+    return rows
+
+
+def _written(
+    model: GPT, prompts: list[list[int]], places: int, count: int
+) -> tuple[list[list[int]], float, float]:
+    """So many texts at once, and the seconds that they took to join and to be written."""
+    batch, device = GraphBatch(model, places), model.wte.weight.device
+    for _ in range(2):  # the first time graphs are captured
+        texts = [Sequence(prompts[i % len(prompts)], GREEDY) for i in range(places)]
+        join_s = _seconds(lambda: [batch.join(text) for text in texts], device)  # noqa: B023
+        write_s = _seconds(lambda: batch.advance(count), device)
+        for text in texts:
+            batch.leave(text)
+    return [text.ids[-count:] for text in texts], join_s, write_s
 
 
 def attention_agrees(device: torch.device, _corpus: Corpus, _max_iters: int | None) -> list[Row]:
