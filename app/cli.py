@@ -61,11 +61,17 @@ def serve(
         int | None, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)
     ] = None,
     checkpoints: Checkpoints = None,
+    replicas: Annotated[
+        int | None, typer.Option(help="Processes that write and read, on Ray Serve.", min=0)
+    ] = None,
+    ray_cluster: Annotated[
+        str | None, typer.Option(help="Where they run, as HEAD:6379; here if left out.")
+    ] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    from app.serving import serve as serve_app
-
-    for name, value in {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints}.items():
+    given = {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints}
+    given |= {"REPLICAS": replicas, "RAY_CLUSTER": ray_cluster}
+    for name, value in given.items():
         if value is not None:
             os.environ[f"SIDELIGHT_{name}"] = str(value)
     settings = Settings()
@@ -74,7 +80,13 @@ def serve(
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         _stop(f"cannot listen on {where}: {error.strerror}; try another --port")
-    serve_app(listener, settings.shutdown_seconds)
+    from app.replicas.cluster import NoCluster
+    from app.serving import serve as serve_app
+
+    try:
+        serve_app(listener, settings)
+    except NoCluster as error:
+        _stop(str(error))
 
 
 @cli.command()
@@ -86,6 +98,10 @@ def generate(
     top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest.")] = None,
     top_p: Annotated[float | None, typer.Option(max=1, help="Only that probability.")] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats a text.")] = None,
+    past_context: Annotated[
+        Literal["exact", "jump"],
+        typer.Option(help="jump: beyond the context many times faster, and other text."),
+    ] = "exact",
     step: Step = None,
     checkpoints: Checkpoints = None,
 ) -> None:
@@ -101,7 +117,9 @@ def generate(
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
         sys.stdout.write(prompt)
         text = TextDecoder(tokenizer)
-        for token in tokens(loaded.model, ids, max_tokens, sampling):
+        for token in tokens(
+            loaded.model, ids, max_tokens, sampling, past_context=past_context
+        ):
             sys.stdout.write(text.feed(token.id))
             sys.stdout.flush()
     sys.stdout.write(text.flush() + "\n")

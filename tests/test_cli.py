@@ -56,6 +56,10 @@ def test_generate_writes_on(shared_checkpoints: Path) -> None:
     assert once.stdout.startswith("ROMEO:")
     assert len(once.stdout) == len("ROMEO:") + 30 + 1
     assert once.stdout == again.stdout
+    other = sidelight(shared_checkpoints, *arguments, "--past-context", "jump")
+    assert other.stdout[: len("ROMEO:") + 10] == once.stdout[: len("ROMEO:") + 10]  # inside
+    assert len(other.stdout) == len(once.stdout)
+    assert other.stdout != once.stdout
 
 
 def test_attention_is_printed_or_written(shared_checkpoints: Path, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def prepare_heads(
 
     `rotation` (D) is the cosines of the position's angles, then their sines; empty if none.
     """
+    if not qk_norm and gain.size + rotation.size == 0:
+        return
     half = D // 2
     for h in range(2 * n_head):  # queries, then keys
         head = row[h * D : (h + 1) * D]
@@ -91,18 +93,28 @@ def attend(
     s, m, wide = scores.reshape(-1), mixed.reshape(-1), mixed.shape[1]
     for h in range(n_head):
         k, v = keys[h].reshape(-1), values[h].reshape(-1)
-        scores[:rows, : min(S, most + PANEL)] = 0
+        for r in range(rows):
+            _fill(scores[r], min(S, most + PANEL))
         for first in range(0, most, PANEL):
             some = min(most - first, PANEL)
             product(qkv[at + h * D :], step, rows, D, k[first * D :], PANEL, some, s[first:], S)
         for r in range(rows):
             _softmax(scores[r], seen[r], scale)
-            scores[r, seen[r] : most] = 0
-        mixed[:rows] = 0
+            for i in range(seen[r], most):
+                scores[r, i] = 0
+            _fill(mixed[r], wide)
         product(s, S, rows, most, v, D, D, m, wide)
         for r in range(rows):
-            to = y_at + r * y_step + h * D
-            y[to : to + D] = mixed[r, :D]
+            taken, to = mixed[r], y[y_at + r * y_step + h * D :]
+            for i in range(D):
+                to[i] = taken[i]
+
+
+@part
+def _fill(row: Floats, count: int) -> None:
+    """Zero the first `count`; numba takes far longer for an assignment to a slice."""
+    for i in range(count):
+        row[i] = 0
 
 
 @compiled

@@ -99,14 +99,14 @@ def read(
         _mlp(weights, room, layer, start, count)
     for r in range(start, rows):
         _norm(weights, 2 * n_layer, room.x[r], room.normed[r])
-        room.logits[r - start] = weights.head_bias
+        _copy(weights.head_bias, room.logits[r - start])
     if wanted > 0:
         normed, logits = room.normed[start:].reshape(-1), room.logits.reshape(-1)
         wide = room.logits.shape[1]
         linear(normed, room.normed.shape[1], wanted, weights.head, logits, wide)
 
 
-@part
+@compiled
 def _embed(weights: Weights, room: Room, ids: Ints, positions: Ints, rows: int) -> None:
     C = weights.wte.shape[1]
     half = len(weights.frequencies)
@@ -126,6 +126,12 @@ def _embed(weights: Weights, room: Room, ids: Ints, positions: Ints, rows: int) 
 
 
 @part
+def _copy(bias: Floats, row: Floats) -> None:
+    for i in range(len(bias)):
+        row[i] = bias[i]
+
+
+@part
 def _norm(weights: Weights, number: int, x: Floats, y: Floats) -> None:
     if weights.norms.size > 0:
         layer_norm(x, weights.norms[number, 0], weights.norms[number, 1], y)
@@ -133,7 +139,7 @@ def _norm(weights: Weights, number: int, x: Floats, y: Floats) -> None:
         rms_norm(x, weights.wte.shape[1], y)
 
 
-@part
+@compiled
 def _attention(
     weights: Weights,
     cache: Cache,
@@ -150,7 +156,7 @@ def _attention(
     start = first_wanted if layer == n_layer - 1 else 0
     wide = room.qkv.shape[1]
     for r in range(rows):
-        room.qkv[r] = weights.qkv_bias[layer]
+        _copy(weights.qkv_bias[layer], room.qkv[r])
     qkv, mixed = room.qkv.reshape(-1), room.mixed.reshape(-1)
     normed_wide, mixed_wide = room.normed.shape[1], room.mixed.shape[1]
     linear(room.normed.reshape(-1), normed_wide, rows, weights.qkv[layer], qkv, wide)
@@ -200,12 +206,12 @@ def _heads_of_row(
     prepare_heads(room.qkv[r], H, C // H, weights.qk_norm, gain, rotation)
 
 
-@part
+@compiled
 def _mlp(weights: Weights, room: Room, layer: int, start: int, count: int) -> None:
     """Add what the feed-forward layer makes of `normed` to the stream."""
     hidden = room.hidden
     for r in range(count):
-        hidden[r] = weights.fc_bias[layer]
+        _copy(weights.fc_bias[layer], hidden[r])
     wide = hidden.shape[1]
     normed = room.normed[start:].reshape(-1)
     linear(normed, room.normed.shape[1], count, weights.fc[layer], hidden.reshape(-1), wide)
@@ -215,7 +221,7 @@ def _mlp(weights: Weights, room: Room, layer: int, start: int, count: int) -> No
     _add_linear(weights.mlp_proj, weights.mlp_proj_bias, layer, hidden, room.x[start:], count)
 
 
-@part
+@compiled
 def _add_linear(w: Packed, bias: Floats, layer: int, x: Floats, stream: Floats, rows: int) -> None:
     """stream += x @ w + bias, of that layer."""
     for r in range(rows):
