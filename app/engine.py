@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Protocol
 
 from app.errors import DeadlinePassed, QueueFull, RequestError, WritingFailed
-from app.writing import FEW_UNREAD, MOST_UNREAD, FinishReason, Task, Text, Writing
+from app.writing import FEW_UNREAD, MOST_UNREAD, TOGETHER_S, FinishReason, Task, Text, Writing
 from model.batch import Batch
 from model.sequence import Token
 
@@ -91,12 +91,15 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, tasks: Sequence[Task], deadline_s: float = IDLE_S) -> Writing:
+    def submit(
+        self, tasks: Sequence[Task], deadline_s: float = IDLE_S, together_s: float = TOGETHER_S
+    ) -> Writing:
         """Begin `tasks`, all or none; to be called on an event loop. Raises QueueFull.
 
-        What is not written `deadline_s` seconds from now ends where it is.
+        What is not written `deadline_s` seconds from now ends where it is. What has become ready
+        within `together_s` seconds is handed out together.
         """
-        writing = Writing(self, tasks, time.monotonic() + deadline_s)
+        writing = Writing(self, tasks, time.monotonic() + deadline_s, together_s)
         with self._changed:
             if self._closing:
                 raise QueueFull(SHUTTING_DOWN, RETRY_AFTER_S)

@@ -69,6 +69,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Requests for texts and maps that one client may send in a minute; 0 for any.",
     )
+    event_interval_ms: int = Field(
+        15,
+        ge=0,
+        le=1000,
+        description="A stream's events bring what has become ready in so long; the first at once.",
+    )
     max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
     attention_cells: int = Field(

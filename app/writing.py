@@ -129,8 +129,10 @@ class Text:
 class Writing:
     """The texts of one request, as they are written: `async for delivery in writing`."""
 
-    def __init__(self, engine: Engine, tasks: Sequence[Task], deadline: float) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, tasks: Sequence[Task], deadline: float, together_s: float
+    ) -> None:
+        self._engine, self._together_s = engine, together_s
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
         self._woken = threading.Event()
@@ -142,14 +144,14 @@ class Writing:
         return sum(text.drawn for text in self.texts)
 
     async def __aiter__(self) -> AsyncIterator[Delivery]:
-        """Everything that is ready, at once at first and then every TOGETHER_S.
+        """Everything that is ready, at once at first and then what comes within `together_s`.
 
         Raises RequestError for a text that cannot go on.
         """
         open_texts, before = dict(enumerate(self.texts)), 0.0
         while open_texts:
             await self._ready.wait()
-            await asyncio.sleep(max(0.0, before + TOGETHER_S - self._loop.time()))
+            await asyncio.sleep(max(0.0, before + self._together_s - self._loop.time()))
             before = self._loop.time()
             self._woken.clear()
             self._ready.clear()

@@ -18,8 +18,9 @@ PROMPT, TEMPERATURE = "ROMEO:", 0.8
 class Server:
     """The app in a process of its own on a free port, and how long it took to be there."""
 
-    def __init__(self, root: Path, kernels: Path | None = None) -> None:
+    def __init__(self, root: Path, kernels: Path | None = None, **settings: object) -> None:
         environment = os.environ | ({"NUMBA_CACHE_DIR": str(kernels)} if kernels else {})
+        environment |= {f"SIDELIGHT_{name.upper()}": str(it) for name, it in settings.items()}
         environment |= {
             "SIDELIGHT_CHECKPOINTS": str(root / "checkpoints"),
             "SIDELIGHT_DATA": str(root / "data"),
@@ -47,6 +48,11 @@ class Server:
             self.ready_mb = self.memory_mb()
             http.post("/v1/completions", json=body("baseline", 1)).raise_for_status()
             self.first_token_s = time.perf_counter() - self._began
+
+    def processor_s(self) -> float:
+        """What it has had of the processor."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def memory_mb(self) -> float:
         return float(psutil.Process(self._process.pid).memory_info().rss / 1e6)

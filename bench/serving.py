@@ -12,6 +12,8 @@ begin at once and write 500 characters each with seeds of their own.
 - `stream_N_gap_…`: from one event with text to the next of the same stream. An event may bring
   several characters, `stream_N_tokens_per_event` in the mean.
 - `stream_N_least_share`: what the slowest stream had when the first was done, over the mean.
+- `together_N_cost`: what the server's processor spends on a character of N streams, with events
+  that bring what has become ready every 15 ms, against an event for whatever is ready.
 - `mixed_…`: eight streams of each of two runs; the lesser run's share of all over a half.
 - `attention_N_…`: all maps of `baseline` for texts of 32 characters that it has not read yet, in
   the compact form, asked for by N clients.
@@ -200,6 +202,34 @@ def mixed(clients: Clients, rounds: int) -> list[Row]:
     return [row("mixed_share", "share", shares, what=what)]
 
 
+def together(root: Path, server: Server, rounds: int) -> list[Row]:
+    """What a character costs the server's processor, with events every 15 ms or at once."""
+    counts, found = (1, 16), {}
+    with Server(root, event_interval_ms=0) as eager:
+        for _ in range(rounds):
+            for each in (server, eager):
+                with Clients(each.url) as clients:
+                    for count in counts:
+                        bodies = [body("baseline", LONG, seed) for seed in range(count)]
+                        began = each.processor_s()
+                        for _ in range(16 // count):
+                            clients("streams", bodies=bodies)
+                        cost = (each.processor_s() - began) / (16 * LONG) * 1e6
+                        found.setdefault((count, each is server), []).append(cost)
+    rows = []
+    for count in counts:
+        about: Row = {
+            "what": f"processor time for a character of {count} stream{'s' if count > 1 else ''}",
+            "against": "an event for whatever is ready",
+            "own_peer": True,
+            "limit": "writing; then events, which one thread makes",
+        }
+        rows.append(
+            row(f"together_{count}_cost", "us", found[count, True], found[count, False], **about)
+        )
+    return rows
+
+
 # Everything else
 
 
@@ -304,6 +334,7 @@ def main() -> None:
             rows += Streams(root, clients, "baseline", LONG).rows((1, 16, 64), rounds, host)
             print("…", *(f"{one['name']} {one['value']}" for one in rows[-9:]), flush=True)
             rows += mixed(clients, rounds)
+            rows += together(root, server, rounds)
             rows += Streams(root, clients, "baby", INSIDE).rows((1, 16), rounds, host)
             rows += attention(clients, rounds, host)
             rows += stopping(clients, 5 * rounds)

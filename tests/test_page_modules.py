@@ -11,7 +11,7 @@ from starlette.routing import Mount
 
 from app.routes.static import OwnFiles
 from app.serving import Server, serve
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 from app.site_files import SiteFiles
 from tests.conftest import wait_until
 
@@ -60,5 +60,5 @@ def test_no_answer_waits_for_an_acknowledgement(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Server, "run", run)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        serve(listener, shutdown_seconds=1)
+        serve(listener, Settings(shutdown_seconds=1))
     assert options and all(options)

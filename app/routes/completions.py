@@ -71,7 +71,9 @@ async def complete(
         batch = await run_in_threadpool(loaded.batch)
         most_s = settings.max_seconds if body.max_time is None else body.max_time
         writing = engine.submit(
-            tasks(body, loaded, prompts, batch), min(most_s, settings.max_seconds)
+            tasks(body, loaded, prompts, batch),
+            deadline_s=min(most_s, settings.max_seconds),
+            together_s=settings.event_interval_ms / 1000,
         )
         stack.callback(writing.close)
         answer = Answer(body, loaded, prompts, writing)
