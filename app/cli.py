@@ -117,9 +117,7 @@ def generate(
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
         sys.stdout.write(prompt)
         text = TextDecoder(tokenizer)
-        for token in tokens(
-            loaded.model, ids, max_tokens, sampling, past_context=past_context
-        ):
+        for token in tokens(loaded.model, ids, max_tokens, sampling, past_context=past_context):
             sys.stdout.write(text.feed(token.id))
             sys.stdout.flush()
     sys.stdout.write(text.flush() + "\n")

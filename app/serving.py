@@ -5,6 +5,11 @@ import sys
 from contextlib import suppress
 
 import uvicorn
+from starlette.types import ASGIApp
+
+from app.main import create_app
+from app.replicas.cluster import replicas
+from app.settings import Settings
 
 
 class Server(uvicorn.Server):
@@ -19,19 +24,28 @@ class Server(uvicorn.Server):
             sys.stdout.flush()
 
 
-def serve(listener: socket.socket, shutdown_seconds: int) -> None:
-    """Answer on `listener` until a signal; open streams get `shutdown_seconds` to end.
+def serve(listener: socket.socket, settings: Settings) -> None:
+    """Answer on `listener` until a signal; open streams get `settings.shutdown_seconds` to end.
 
-    The app reads its settings from the environment.
+    Raises NoCluster where there are to be replicas and there is nothing to run them on.
     """
+    # The engine waits for the interpreter after each turn, and the event loop may be busy with the
+    # streams: let it in ten times as soon as Python would.
+    sys.setswitchinterval(0.0005)
     # Connections inherit it. asyncio sets it itself only where a socket names its protocol, and
     # without it each answer on a connection that is kept open waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        "app.main:create_app",
-        factory=True,
-        log_level="warning",
-        timeout_graceful_shutdown=shutdown_seconds,
-    )
     with suppress(KeyboardInterrupt):  # uvicorn passes it on once everything is closed
-        Server(config).run(sockets=[listener])
+        if not settings.replicas:
+            return _run(listener, create_app(settings), settings)
+        with replicas(create_app, settings, listener.getsockname()[1]) as handle:
+            from app.replicas.front import Front  # imports Ray
+
+            _run(listener, Front(create_app(settings), handle, settings), settings)
+
+
+def _run(listener: socket.socket, app: ASGIApp, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=settings.shutdown_seconds
+    )
+    Server(config).run(sockets=[listener])

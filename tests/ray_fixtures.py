@@ -37,7 +37,8 @@ for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # Ray prefers these to a
 
 @dataclass
 class RayHead:
-    address: str
+    address: str  # of its job server
+    cluster: str  # where drivers and nodes join
     process: subprocess.Popen[bytes]
 
 
@@ -52,20 +53,22 @@ def start_head(folder: Path, output: Path, give_up_s: float = 900) -> RayHead:
 
     Ray gives up on a job that has waited for `give_up_s`.
     """
-    port = free_port()
+    port, joining = free_port(), free_port()
     # Ray takes 127.0.0.1 for a mistake and looks for an address that others can reach.
-    host = ["--node-ip-address=127.0.0.2"] if sys.platform == "linux" else []
+    on_linux = sys.platform == "linux"
+    host = ["--node-ip-address=127.0.0.2"] if on_linux else []
     command = [
         *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"),
         *("--num-cpus=2", "--num-gpus=1", "--object-store-memory=80000000", *host),
-        *("--port=0", f"--ray-client-server-port={free_port()}"),
+        *(f"--port={joining}", f"--ray-client-server-port={free_port()}"),
         *("--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
         *("--dashboard-agent-listen-port=0", "--disable-usage-stats", f"--temp-dir={folder}"),
     ]
     environment = os.environ | {"RAY_JOB_START_TIMEOUT_SECONDS": str(give_up_s)}
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
-    return RayHead(f"http://127.0.0.1:{port}", process)
+    where = "127.0.0.2" if on_linux else "127.0.0.1"
+    return RayHead(f"http://127.0.0.1:{port}", f"{where}:{joining}", process)
 
 
 def answers(head: RayHead) -> bool:
