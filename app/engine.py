@@ -21,6 +21,7 @@ from model.sequence import Token
 
 log = logging.getLogger("sidelight")
 
+FAILED = "the model failed while writing; the server's log says why"
 SHUTTING_DOWN = "the server is shutting down"
 RETRY_AFTER_S = 2
 TURN_S = 0.005
@@ -188,10 +189,9 @@ class Engine:
         except Exception:
             log.exception("a batch failed")
             _seat(turns.batch, ())
-            message = "the model failed while writing; the server's log says why"
             with self._changed:
                 for text in texts:
-                    self._end(text, failure=WritingFailed(message, code="writing_failed"))
+                    self._end(text, failure=WritingFailed(FAILED, code="writing_failed"))
             return
         took_s = time.perf_counter() - began
         turns.step_s = took_s / steps
@@ -205,13 +205,18 @@ class Engine:
             if text.cancelled:
                 continue
             is_first, before = text.drawn == 0, text.drawn
-            reason = text.add(written[id(text.task.sequence)])
+            reason, failure = None, None
+            try:
+                reason = text.add(written[id(text.task.sequence)])
+            except Exception:
+                log.exception("a text failed")
+                failure = WritingFailed(FAILED, code="writing_failed")
             if is_first:
                 self._observer.first_token(time.monotonic() - text.asked)
             with self._changed:
                 self._tokens += text.drawn - before
-                if reason:
-                    self._end(text, reason)
+                if reason or failure:
+                    self._end(text, reason, failure)
                 elif text.unread > MOST_UNREAD and not text.cancelled:
                     self._remove(text)
                     text.paused = True

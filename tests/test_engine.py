@@ -166,6 +166,23 @@ def test_one_broken_run_harms_no_other(engine: Engine, heard: Heard) -> None:
     assert len(heard.waits) == len(heard.firsts) == 3
 
 
+def test_a_text_that_cannot_be_shown_harms_no_other(engine: Engine) -> None:
+    def no_text(_: int) -> str:
+        raise KeyError("no such token")
+
+    batch = Counting()
+    broken = Task(batch, Sequence([0]), no_text, 5, stops=("x",))
+
+    async def both() -> list[object]:
+        return await asyncio.gather(
+            written(engine, broken), written(engine, task(batch, 20)), return_exceptions=True
+        )
+
+    first, second = asyncio.run(both())
+    assert isinstance(first, WritingFailed)
+    assert second == {0: ("abcdefghijklmnopqrst", "length")}
+
+
 def test_a_full_queue_takes_nothing_of_a_request(engine: Engine) -> None:
     gate = Gate()
     batch = Counting(before_step=gate)
