@@ -101,7 +101,7 @@ def served(
             yield served
             served.http.close()
             server.send_signal(signal.SIGTERM)
-            server.wait(20)
+            assert server.wait(20) == 0, errors.read_text()
         finally:
             server.kill()
     assert not processes_with("ServeReplica:sidelight"), errors.read_text()

@@ -3,10 +3,12 @@
 import logging
 import os
 import secrets
+import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.settings import Settings
 
@@ -31,6 +33,7 @@ def replicas(create_app: "CreateApp", settings: Settings, port: int) -> Iterator
     `port` tells them from those of another server on the same cluster. Raises NoCluster.
     """
     _join(settings)
+    signal.signal(signal.SIGTERM, _end)  # Ray's own handler takes the number for the exit status
     import ray
     from ray import serve
 
@@ -51,6 +54,11 @@ def replicas(create_app: "CreateApp", settings: Settings, port: int) -> Iterator
         with suppress(Exception):  # where the cluster is gone they are as well
             serve.delete(name)
         ray.shutdown()
+
+
+def _end(*_: object) -> NoReturn:
+    """Leave the block on the way out, which takes the replicas along."""
+    sys.exit(0)
 
 
 def _join(settings: Settings) -> None:

@@ -77,12 +77,13 @@ class Front:
     async def _from_a_replica(self, answer: "_Answer", run: str) -> None:
         """Raises RequestError where there is no answer or only a part, ClientDisconnect."""
         ask = self._replicas.options(method_name="answer", stream=True, session_id=run).remote
+        most_s = 2 * self._settings.max_seconds  # for a replica with room, and then for the text
         for _ in range(TRIES):
             try:
-                async with asyncio.timeout(self._settings.max_seconds) as patience:
+                async with asyncio.timeout(most_s) as patience:
                     return await answer.pass_on(ask(answer.sent_scope(), answer.body), patience)
             except TimeoutError:
-                message = f"no replica had room for it in {self._settings.max_seconds:g} seconds"
+                message = f"no replica has answered in {most_s:g} seconds"
                 raise DeadlinePassed(message, RETRY_AFTER_S) from None
             except BackPressureError:
                 message = f"all replicas are full: try again in {RETRY_AFTER_S} seconds"
