@@ -48,7 +48,8 @@ class CpuBatch(PlacedBatch):
         if not self._weights.ring:
             ids = ids[-sequence.seen(context) :]
         for begin in range(0, len(ids), context):  # but for an endless model all in one
-            read_on(self._weights, self._cache, self._room, texts, self._rows, place)
+            if begin:
+                read_on(self._weights, self._cache, self._room, texts, self._rows, place)
             some = ids[begin : begin + context]
             texts.ids[place, : len(some)] = some
             texts.unread[place], texts.end[place] = 0, len(some)
