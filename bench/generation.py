@@ -32,6 +32,7 @@ from transformers_peer import Transformers
 from model.batch import Batch
 from model.batches import batch_of
 from model.config import GPTConfig
+from model.cpu_batch import CpuBatch
 from model.decoding import generate
 from model.families import build_model
 from model.gpt import GPT
@@ -241,6 +242,26 @@ def batches(
     return rows
 
 
+def halves(size: Size, rounds: Rounds) -> list[Row]:
+    """One sequence inside the context with matrices in half precision, beside the same without."""
+    T, tokens = size.config.block_size, 28 if size.name == "baseline" else 32
+    ids = size.prompt[: (T - tokens) // 2 - 1]
+
+    def rate(batch: Batch) -> float:
+        (text,) = joined(batch, ids, 1)
+        batch.advance()
+        taken = seconds(lambda: batch.advance(tokens))
+        batch.leave(text)
+        return tokens / taken
+
+    both = {"half": CpuBatch(size.model, halves=True), "single": CpuBatch(size.model)}
+    rates = rounds.of({name: partial(rate, batch) for name, batch in both.items()})
+    about: Row = {"against": "single precision", "own_peer": True, "limit": "reading the weights"}
+    what = f"`{size.name}`, inside the context, one sequence, half precision"
+    name = f"{size.name}_inside_half"
+    return [row(name, "/s", rates["half"], rates["single"], what=what, **about)]
+
+
 def joined(batch: Batch, ids: list[int], count: int) -> list[Text]:
     texts = [Text(ids, AS_SAMPLE) for _ in range(count)]
     for text in texts:
@@ -340,6 +361,7 @@ def main() -> None:
         for part in (
             partial(alone, full=options.full),
             partial(together, full=options.full),
+            halves,
             beginning,
         ):
             rows += part(size, rounds)
