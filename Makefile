@@ -43,7 +43,7 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## put the code in order, a
 
 bench: before-bench ## measure in five minutes; say what got slower since the last time
 	$(call measure,generation)
-	$(call measure,serving)
+	$(call measure,serving,--rounds 2)
 	$(call measure,train,--rounds 2)
 	$(call measure,attention,--short)
 	$(AFTER_BENCH)
