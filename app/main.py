@@ -1,5 +1,6 @@
 """Puts the app together."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -125,6 +126,9 @@ def _warm_up() -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     torch.set_num_threads(settings.threads)
+    # The engine waits for the interpreter after each turn, and the event loop may be busy with the
+    # streams: let it in ten times as soon as Python would.
+    sys.setswitchinterval(0.0005)
     app.state.registry = Registry(
         settings.checkpoints,
         settings.memory_budget_mb * 10**6,

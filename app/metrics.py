@@ -37,7 +37,7 @@ class Row(NamedTuple):
 class Metrics:
     """Hears from the engine, as its `Observer`, and from the client limits what happens.
 
-    Any thread may call; a call takes one to three microseconds.
+    Any thread may call.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -29,9 +29,6 @@ def serve(listener: socket.socket, settings: Settings) -> None:
 
     Raises NoCluster where there are to be replicas and there is nothing to run them on.
     """
-    # The engine waits for the interpreter after each turn, and the event loop may be busy with the
-    # streams: let it in ten times as soon as Python would.
-    sys.setswitchinterval(0.0005)
     # Connections inherit it. asyncio sets it itself only where a socket names its protocol, and
     # without it each answer on a connection that is kept open waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 import torch
 
+from model.batch import Batch
 from model.language_model import LanguageModel
 from model.sampling import COLDEST, Sampling, distribution
+from model.sequence import Sequence as Text
+from model.sequence import Token
 
 
 def drawn(logits: torch.Tensor, sampling: Sampling, history: Sequence[int], u: float) -> int:
@@ -32,3 +35,17 @@ def written(
         ids.append(chosen)
         logprobs.append(float(logits.log_softmax(-1)[chosen]))
     return ids[-count:], logprobs
+
+
+def written_in_turns(batch: Batch, texts: list[Text]) -> dict[Text, list[Token]]:
+    """What five texts become that join the batch, leave it and come back every few tokens."""
+    found: dict[Text, list[Token]] = {text: [] for text in texts}
+    for turn in range(24):
+        coming, going = texts[turn % 5], texts[(turn * 2 + 1) % 5]
+        if coming not in batch.sequences:
+            batch.join(coming)
+        if going is not coming and going in batch.sequences:
+            batch.leave(going)
+        for text, tokens in zip(batch.sequences, batch.advance(1 + turn % 3), strict=True):
+            found[text] += tokens
+    return found

@@ -14,7 +14,7 @@ from model.decoding import generate
 from model.gpt import GPT
 from model.sampling import Sampling
 from model.sequence import PastContext, Sequence, Token
-from tests.slow_decoding import written
+from tests.slow_decoding import written, written_in_turns
 from tests.small_gpts import DESIGNS, every_design, random_gpt
 
 PROMPTS = [[1], [2, 3, 4], [*range(10), 3, 1], [*range(11)] * 3, [5, 5]]
@@ -51,15 +51,7 @@ def test_joining_leaving_and_coming_back_change_nothing(config: GPTConfig) -> No
     """A sequence that comes back is read at once, where before it was read id by id."""
     model = random_gpt(config)
     batch, others = CpuBatch(model), sequences()
-    found: dict[Sequence, list[Token]] = {sequence: [] for sequence in others}
-    for turn in range(24):
-        coming, going = others[turn % 5], others[(turn * 2 + 1) % 5]
-        if coming not in batch.sequences:
-            batch.join(coming)
-        if going is not coming and going in batch.sequences:
-            batch.leave(going)
-        for sequence, tokens in zip(batch.sequences, batch.advance(1 + turn % 3), strict=True):
-            found[sequence] += tokens
+    found = written_in_turns(batch, others)
     assert min(map(len, found.values())) > 5
     for sequence, tokens in zip(sequences(), found.values(), strict=True):
         assert tokens == alone(model, sequence, len(tokens))

@@ -17,7 +17,7 @@ from model.graph_sampling import settings as as_row
 from model.sampling import Sampling, distribution
 from model.sequence import PastContext, Sequence, Token
 from tests.replayed import Replayed
-from tests.slow_decoding import drawn, written
+from tests.slow_decoding import drawn, written, written_in_turns
 from tests.small_gpts import DESIGNS, every_design, random_gpt, random_ids
 
 CONTEXT = DESIGNS["plain"].block_size
@@ -94,15 +94,7 @@ def test_more_steps_at_once_than_there_is_room_for() -> None:
 def test_those_that_come_and_go_get_what_they_get_alone(config: GPTConfig) -> None:
     model, others = random_gpt(config), sequences()
     batch = GraphBatch(model, places=1)
-    found: dict[Sequence, list[Token]] = {sequence: [] for sequence in others}
-    for turn in range(24):
-        coming, going = others[turn % 5], others[(turn * 2 + 1) % 5]
-        if coming not in batch.sequences:
-            batch.join(coming)
-        if going is not coming and going in batch.sequences:
-            batch.leave(going)
-        for sequence, tokens in zip(batch.sequences, batch.advance(1 + turn % 3), strict=True):
-            found[sequence] += tokens
+    found = written_in_turns(batch, others)
     for sequence, tokens in zip(sequences(), found.values(), strict=True):
         assert len(tokens) > 5
         jump = sequence.past_context == "jump"

@@ -1,7 +1,6 @@
 """The app inside a process of the cluster: requests come in as calls, answers leave as messages."""
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -27,7 +26,6 @@ class Replica:
 
     async def __init__(self, create_app: CreateApp, settings: Settings) -> None:  # type: ignore[misc]
         """Ray Serve awaits it: the replica counts once its app has started."""
-        sys.setswitchinterval(0.0005)  # as where the app is served without Ray
         self._id: str = serve.get_replica_context().replica_tag
         self._open = AsyncExitStack()
         data = self._open.enter_context(tempfile.TemporaryDirectory(prefix="sidelight-replica-"))
