@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 import hypothesis
+import numpy as np
 import pytest
 import torch
 import uvicorn
@@ -25,6 +26,7 @@ from model.config import (
     RunConfig,
     TrainConfig,
 )
+from model.cpu_batch import CpuBatch
 from model.families import build_model
 from model.ngram import NGram
 from model.run_folder import Estimate, Metric, RunFolder, Sample
@@ -165,6 +167,18 @@ class LiveServer:
         return next(
             int(float(line.split()[1])) for line in lines if line.startswith(f"sidelight_{name} ")
         )
+
+
+@pytest.fixture
+def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no text is at its end before a test is, however fast the machine."""
+    write = CpuBatch._write
+
+    def slow_write(batch: CpuBatch, taken: np.ndarray, uniform: np.ndarray) -> None:
+        time.sleep(0.005 * len(uniform))
+        write(batch, taken, uniform)
+
+    monkeypatch.setattr(CpuBatch, "_write", slow_write)
 
 
 def wait_until(condition, timeout_s: float = 10) -> None:

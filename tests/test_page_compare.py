@@ -36,6 +36,7 @@ def generate(page: Page) -> None:
     expect(page.locator(".panel[data-state=done]")).to_have_count(count, timeout=30_000)
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_both_streams_grow_and_stop(page: Page, live: LiveServer) -> None:
     open_page(page, live, length=LONG)
     page.locator("#generate").click()
@@ -123,6 +124,7 @@ def test_the_whole_journey_by_keyboard(page: Page, live: LiveServer) -> None:
     expect(page.locator("#probability-card")).to_be_hidden()
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_escape_stops(page: Page, live: LiveServer) -> None:
     open_page(page, live, length=LONG)
     page.locator("#prompt").focus()
@@ -198,6 +200,7 @@ def test_a_long_text_can_be_walked_from_end_to_end(page: Page, live: LiveServer)
         expect(page.locator("#probability-card")).to_be_in_viewport()
 
 
+@pytest.mark.usefixtures("slow_model")
 def test_stop_stays_in_reach_on_a_small_screen(page: Page, live: LiveServer) -> None:
     page.set_viewport_size({"width": 360, "height": 640})
     open_page(page, live, length=LONG)

@@ -25,18 +25,6 @@ def judge(live: LiveServer) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0)
 
 
-@pytest.fixture
-def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that no text is at its end before a test is, however fast the machine."""
-    write = CpuBatch._write
-
-    def slow_write(batch: CpuBatch, taken: np.ndarray, uniform: np.ndarray) -> None:
-        time.sleep(0.005 * len(uniform))
-        write(batch, taken, uniform)
-
-    monkeypatch.setattr(CpuBatch, "_write", slow_write)
-
-
 # A stream is closed with its iterator, so tests that keep reading keep a name for it.
 
 
