@@ -282,7 +282,7 @@ def _read(folder: RunFolder) -> Run | str:
 
 def _of_the_weights(config: RunConfig, metrics: list[Metric]) -> Metric | None:
     """The evaluation of the weights that the run has: its last one, or its best."""
-    if config.train.weights == "best":
+    if config.train is not None and config.train.weights == "best":
         return min(metrics, key=lambda metric: metric.val_loss, default=None)
     return metrics[-1] if metrics else None
 

@@ -12,12 +12,14 @@ from model.config import (
     BigramConfig,
     CorpusInfo,
     GPTConfig,
+    ImportedFrom,
     InitFrom,
     ModelConfig,
     NGramConfig,
     TokenizerKind,
     TrainConfig,
 )
+from model.interop.exporting import ExportFormat, formats_of
 from model.run_folder import Estimate, Metric, Sample
 
 
@@ -25,7 +27,7 @@ class Configuration(BaseModel):
     """The model and the training, as `config.json` has them."""
 
     model: ModelConfig
-    train: TrainConfig
+    train: TrainConfig | None = Field(description="null where it is not known, as for an import.")
 
 
 class RunSummary(BaseModel):
@@ -47,7 +49,13 @@ class RunSummary(BaseModel):
     estimate: Estimate | None = Field(description="Losses over random batches, as published.")
     hypothesis: str
     outcome: str
-    corpus: CorpusInfo
+    corpus: CorpusInfo | None = Field(
+        description="What it was trained on; null where that is not known, as for an import."
+    )
+    imported: ImportedFrom | None = Field(
+        description="Where it was brought in from; null for a run trained by Sidelight."
+    )
+    exports: list[ExportFormat] = Field(description="As what it can be taken out.")
     block_size: int = Field(
         description="Tokens of context the model sees; with an attention window at least as many "
         "as all its layers together reach back to."
@@ -114,6 +122,8 @@ def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
         hypothesis=config.hypothesis,
         outcome=config.outcome,
         corpus=config.corpus,
+        imported=config.imported,
+        exports=formats_of(config.model),
         block_size=_context(config.model),
         n_layer=gpt.n_layer if gpt else None,
         n_head=gpt.n_head if gpt else None,

@@ -96,7 +96,8 @@ def run(plan: RunPlan | None, folder: RunFolder, text: str | None, device: str) 
     console = Console(highlight=False, soft_wrap=True, quiet=not is_first_process())
     if plan is None:
         config = folder.read_config()
-        text = text or _text_of(config.corpus.name, config.corpus.sha256)
+        if text is None and config.corpus is not None:
+            text = _text_of(config.corpus.name, config.corpus.sha256)
         plan = RunPlan.model_validate(config.model_dump(include=set(RunPlan.model_fields)))
     chosen = choose_device(device)
     corpus = _load(text or TINY_SHAKESPEARE)

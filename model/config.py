@@ -70,8 +70,9 @@ class GPTConfig(_Config):
         le=16,
         description="How many earlier positions each query, key and value mixes in by channel.",
     )
-    activation: Literal["relu", "gelu", "relu2", "swiglu"] = Field(
-        "relu", description="Nonlinearity of the feed-forward layer."
+    activation: Literal["relu", "gelu", "gelu_erf", "relu2", "swiglu"] = Field(
+        "relu",
+        description="Nonlinearity of the feed-forward layer; gelu is GPT-2's, by tanh.",
     )
     mlp_ratio: float = Field(
         4.0, gt=0, le=16, description="Width of the feed-forward layer over n_embd."
@@ -232,13 +233,24 @@ class InitFrom(_Config):
     step: int | None = Field(None, ge=0, description="Of this snapshot; the final ones when null.")
 
 
-class RunPlan(_Config):
-    """A run to be made, with all of it that does not depend on the text."""
+class ImportedFrom(_Config):
+    """Where a run comes from that was not trained here."""
 
+    layout: Literal["nanogpt", "huggingface", "exercise"] = Field(
+        description="Whose names and shapes its weights had."
+    )
+    file: str = Field(description="The name of the file or folder that it was read from.")
+    sha256: str = Field(description="SHA-256 of the file with the weights, in hexadecimal.")
+    steps: int | None = Field(None, description="Optimizer steps, where the file tells.")
+    val_loss: float | None = Field(
+        None, description="Its validation loss as its own trainer estimated it, where known."
+    )
+
+
+class _RunBasics(_Config):
     id: RunId
     title: str = Field(max_length=200)
     model: ModelConfig
-    train: TrainConfig
     tokenizer: TokenizerKind = "character"
     hypothesis: str = Field("", max_length=10_000)
     init_from: InitFrom | None = Field(
@@ -246,11 +258,19 @@ class RunPlan(_Config):
     )
 
 
-class RunConfig(RunPlan):
+class RunPlan(_RunBasics):
+    """A run to be made, with all of it that does not depend on the text."""
+
+    train: TrainConfig
+
+
+class RunConfig(_RunBasics):
     """All that a run folder's `config.json` says."""
 
     format: Literal[1] = 1
-    corpus: CorpusInfo
+    train: TrainConfig | None = Field(description="null where it is not known, as for an import.")
+    corpus: CorpusInfo | None = Field(description="null where it is not known, as for an import.")
+    imported: ImportedFrom | None = Field(None, description="null for a run trained by Sidelight.")
     params: int = Field(ge=0, description="Trained numbers; for an n-gram model, stored counts.")
     tokens_per_character: float = Field(
         1.0,

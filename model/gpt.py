@@ -267,6 +267,8 @@ class MLP(nn.Module):
                 return F.relu(x)
             case "gelu":
                 return F.gelu(x, approximate="tanh")
+            case "gelu_erf":
+                return F.gelu(x)
             case "relu2":
                 return F.relu(x).square()  # So et al. 2021, Primer
             case "swiglu":

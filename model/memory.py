@@ -120,7 +120,7 @@ def _kept_by_block(model: GPTConfig, number: int) -> int:
     match model.activation:
         case "relu":
             hidden = 1
-        case "gelu" | "relu2":
+        case "gelu" | "gelu_erf" | "relu2":
             hidden = 2  # before and after
         case "swiglu":
             hidden = 4  # gate and value, the gate's silu, the product

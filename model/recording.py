@@ -72,6 +72,7 @@ class Recorder:
 
         Goes on from what the folder already holds of this run; `elapsed_s` is the time it took.
         """
+        assert run.train is not None  # only of an imported run is it not known
         self._folder, self._run, self._config = folder, run, run.train
         self._tokenizer = tokenizer
         self._train_ids, self._val_ids = splits

@@ -32,6 +32,7 @@ def prepare(folder: RunFolder, plan: RunPlan, corpus: Corpus, device: torch.devi
         raise ValueError(f"{folder.id} is finished: train under another id, or remove it first")
     if folder.state.exists() and folder.is_run():
         run = folder.read_config()
+        assert run.corpus is not None  # only of an imported run is it not known
         if run.corpus.sha256 != corpus.sha256:
             raise UnusableState(
                 f"the text {run.corpus.name!r} has changed since the training began: "

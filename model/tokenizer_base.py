@@ -36,6 +36,11 @@ class Tokenizer(ABC):
     def vocab_size(self) -> int:
         return len(self._tokens)
 
+    @property
+    def end_id(self) -> int | None:
+        """The token that stands between two texts, if there is one: a text ends where it comes."""
+        return None
+
     @abstractmethod
     def encode_array(self, text: str) -> NDArray[np.int64]:
         """The ids (N,) of `text`, quick for a long one. Raises UnknownCharacters."""

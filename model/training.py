@@ -95,6 +95,7 @@ class Trainer:
         world: World | None = None,
         start: LanguageModel | None = None,
     ) -> None:
+        assert run.train is not None  # only of an imported run is it not known
         self.folder, self.run, self.config = folder, run, run.train
         # Counting is done by sorting, where a GPU is of no use.
         self.device = CPU if isinstance(run.model, NGramConfig) else device

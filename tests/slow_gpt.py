@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 
 from model.gpt import GPT
 
@@ -100,6 +101,8 @@ def _rms_normed(x: np.ndarray) -> np.ndarray:
 def _activated(activation: str, x: np.ndarray) -> np.ndarray:
     if activation == "gelu":
         return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    if activation == "gelu_erf":
+        return 0.5 * x * (1 + scipy.special.erf(x / np.sqrt(2)))
     if activation == "swiglu":
         gate, value = np.split(x, 2, axis=-1)
         return gate / (1 + np.exp(-gate)) * value

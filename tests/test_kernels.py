@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,7 +74,7 @@ def test_norms() -> None:
     assert np.sqrt((x**2).mean()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", range(4))
+@pytest.mark.parametrize("kind", range(5))
 def test_activations_are_their_definitions_in_float64(kind: int) -> None:
     x = np.linspace(-100, 100, 801).astype(np.float32)
     z, gated = x.astype(np.float64), numbers(801).astype(np.float64)
@@ -82,6 +83,7 @@ def test_activations_are_their_definitions_in_float64(kind: int) -> None:
         0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
         np.maximum(z, 0) ** 2,
         z / (1 + np.exp(-z)) * gated,
+        0.5 * z * (1 + scipy.special.erf(z / np.sqrt(2))),
     )[kind]
     both = np.concatenate([x, gated.astype(np.float32)])
     activate(kind, both, 801)

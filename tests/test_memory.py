@@ -33,7 +33,7 @@ def gpt_configs(draw) -> GPTConfig:
         "position": st.sampled_from(["learned", "rotary"]),
         "norm": st.sampled_from(["layernorm", "rmsnorm"]),
         "qkv_conv": st.integers(0, 3),
-        "activation": st.sampled_from(["relu", "gelu", "relu2", "swiglu"]),
+        "activation": st.sampled_from(["relu", "gelu", "gelu_erf", "relu2", "swiglu"]),
         "mlp_ratio": st.sampled_from([1.0, 2.7, 4.0]),
     }
     flags = ("qk_norm", "qk_gain", "bias", "qkv_bias", "head_bias", "tie_weights")

@@ -90,8 +90,24 @@ def activate(kind: int, x: Floats, width: int) -> None:
     elif kind == 2:
         for i in range(width):
             x[i] = max(x[i], np.float32(0)) * max(x[i], np.float32(0))
-    else:  # SwiGLU: the first half gates the second
+    elif kind == 3:  # SwiGLU: the first half gates the second
         values = x[width : 2 * width]
         for i in range(width):
             gate = x[i] / (np.float32(1) + exponential(min(-x[i], np.float32(80))))
             x[i] = gate * values[i]
+    else:  # GELU by the error function
+        for i in range(width):
+            tail = _half_tail(abs(x[i]) * np.float32(0.7071067811865476))
+            x[i] = x[i] * (tail if x[i] < 0 else np.float32(1) - tail)
+
+
+@compiled
+def _half_tail(z: np.float32) -> np.float32:
+    """(1 - erf z) / 2 for z >= 0, to 1 part in ten million (Abramowitz and Stegun, 7.1.26)."""
+    t = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * z)
+    series = np.float32(1.061405429)
+    series = series * t - np.float32(1.453152027)
+    series = series * t + np.float32(1.421413741)
+    series = series * t - np.float32(0.284496736)
+    series = series * t + np.float32(0.254829592)
+    return np.float32(np.float32(0.5) * series * t * exponential(-z * z))

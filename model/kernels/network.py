@@ -13,7 +13,7 @@ from model.kernels.heads import attend, keep, mix_earlier, prepare_heads
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-ACTIVATIONS = ("relu", "gelu", "relu2", "swiglu")
+ACTIVATIONS = ("relu", "gelu", "relu2", "swiglu", "gelu_erf")
 ROWS_AT_ONCE = 64
 
 
