@@ -15,7 +15,7 @@ ENV PATH=/venv/bin:$PATH
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN pip install --index-url "${TORCH_INDEX}" \
       "$(sed -nE 's/^ *"(torch[^"]*)".*/\1/p' pyproject.toml)" \
-    && mkdir app model \
+    && mkdir app model sidelight && touch app/__init__.py \
     && pip install -c constraints.txt -e '.[shakespeare]'
 
 FROM python:${PYTHON_VERSION}-slim-bookworm

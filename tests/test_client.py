@@ -1,4 +1,4 @@
-"""The notebook's client against a live server, and against the model's own numbers."""
+"""What the Python client says of heads, against a live server and the model's own numbers."""
 
 import subprocess
 import sys
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.client import Sidelight, SidelightError
 from model.attention import attention_maps
 from model.run_folder import RunFolder
+from sidelight.client import Sidelight, SidelightError
 from tests.conftest import LiveServer
 
 TEXT = "To be, or not"
@@ -23,7 +23,8 @@ def sidelight(live: LiveServer) -> Iterator[Sidelight]:
 
 
 def test_it_needs_nothing_of_the_server() -> None:
-    code = "import sys, app.client; print({'torch', 'fastapi', 'pydantic'} & sys.modules.keys())"
+    heavy = "{'torch', 'fastapi', 'pydantic', 'app', 'model'}"
+    code = f"import sys, sidelight.client; print({heavy} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -21,4 +21,5 @@ def test_the_notebook_runs(live: LiveServer, monkeypatch: pytest.MonkeyPatch) ->
     text = "".join(output.get("text", "") for output in shown)
     assert "(2, 2, 13, 13) float32" in text
     assert "most of a previous-token head" in text
+    assert "bigram: " in text and "nats per token" in text
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in shown)
