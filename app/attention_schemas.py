@@ -8,6 +8,7 @@ from app.attention_wire import Encoding
 from app.schemas import MAX_PROMPT_CHARACTERS, ApiRequest, TokenId
 from model.ablation import Fill
 from model.attention import Kind, Merge, MergeBy
+from model.sampling import Stage
 
 Indices = Annotated[list[TokenId], Field(min_length=1, max_length=256)]
 Place = Annotated[list[TokenId], Field(min_length=2, max_length=2)]
@@ -246,9 +247,9 @@ class Candidate(BaseModel):
 
 
 class DistributionReply(Window):
-    stages: list[
-        Literal["model", "repetition_penalty", "temperature", "top_k", "top_p", "min_p"]
-    ] = Field(description="Those that change something, in their order; `model` is the first.")
+    stages: list[Stage] = Field(
+        description="Those that change something, in their order; `model` is the first."
+    )
     left: list[int] = Field(description="How many tokens each stage leaves.")
     candidates: list[Candidate] = Field(description="The likeliest by the model, best first.")
 

@@ -30,12 +30,14 @@ class Answer:
         self._prompts, self._writing = prompts, writing
         self._id = f"cmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
-        self._lengths = [0] * (len(prompts) * request.n)  # characters sent of each choice
+        self._lengths = [0] * request.texts  # characters sent of each
+        options = request.stream_options
+        self._sends_usage = options is not None and options.include_usage
 
     async def whole(self) -> Completion:
         """Wait for the end. Raises WritingFailed."""
-        texts = [self._echoed(index) for index in range(len(self._lengths))]
-        ends = [Delivery(index, [], "length") for index in range(len(texts))]
+        texts = [self._echoed(text) for text in range(len(self._lengths))]
+        ends = [Delivery(text, [], "length") for text in range(len(texts))]
         async for delivery in self._writing:
             texts[delivery.choice] += delivery.pieces
             ends[delivery.choice] = delivery
@@ -43,13 +45,18 @@ class Answer:
             self._choice(end._replace(pieces=pieces))
             for pieces, end in zip(texts, ends, strict=True)
         ]
-        return self._completion(choices, usage=self._usage(), first=True)
+        sent = [
+            choices[text].model_copy(update={"index": index})
+            for index, text in enumerate(self._best())
+        ]
+        return self._completion(sent, usage=self._usage(), first=True)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Chunks as server-sent events; an error after the first byte is an event as well."""
         over: FinishReason | None = None if self._request.max_tokens else "length"
         opening = [
-            self._choice(Delivery(i, self._echoed(i), over)) for i in range(len(self._lengths))
+            self._choice(Delivery(text, self._echoed(text), over))
+            for text in range(len(self._lengths))
         ]
         yield self._event(opening, first=True)
         try:
@@ -58,7 +65,7 @@ class Answer:
         except RequestError as error:
             yield event(error.body())
             return
-        if self._request.stream_options.include_usage:
+        if self._sends_usage:
             yield self._event([], usage=self._usage())
         yield DONE
 
@@ -66,7 +73,9 @@ class Answer:
         self, choices: list[Choice], *, usage: Usage | None = None, first: bool = False
     ) -> bytes:
         chunk = self._completion(choices, usage=usage, first=first)
-        absent = None if first else {"context", "contexts"}
+        absent = set() if first else {"context", "contexts"}
+        if not self._sends_usage:
+            absent.add("usage")
         return event(chunk.model_dump(mode="json", exclude=absent))
 
     def _completion(
@@ -83,11 +92,22 @@ class Answer:
             contexts=contexts if first and len(contexts) > 1 else None,
         )
 
-    def _echoed(self, index: int) -> list[Piece]:
+    def _best(self) -> list[int]:
+        """The texts to send: all, or of each prompt's the `n` likeliest by the token, in order."""
+        n, per_prompt = self._request.n, self._request.texts_per_prompt
+        texts, best = self._writing.texts, list[int]()
+        for first in range(0, len(self._lengths), per_prompt):
+            of_prompt = list(range(first, first + per_prompt))
+            if per_prompt > n and texts:
+                of_prompt.sort(key=lambda text: -texts[text].mean_logprob)
+            best += of_prompt[:n]
+        return best
+
+    def _echoed(self, text: int) -> list[Piece]:
         """The prompt's tokens as if they had been written, if they are wanted."""
         if not self._request.echo:
             return []
-        prompt = self._prompts[index // self._request.n]
+        prompt = self._prompts[text // self._request.texts_per_prompt]
         decoder = TextDecoder(self._loaded.tokenizer)
         scores = prompt.scores or [None] * len(prompt.ids)
         pieces = [

@@ -70,6 +70,12 @@ class UnknownRun(RequestError):
     status = HTTPStatus.NOT_FOUND
 
 
+class NoSuchEndpoint(RequestError):
+    """What is asked for is not for the models that are here."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
 class UnknownJob(RequestError):
     """There is no job, or no sweep, of that id."""
 

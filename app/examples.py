@@ -14,6 +14,21 @@ COMPLETION_REQUESTS: dict[str, dict[str, Any]] = {
     },
     "streamed": {"model": "baseline", "prompt": "ROMEO:", "max_tokens": 40, "stream": True},
     "in ten seconds at most": {"model": "baseline", "prompt": "ROMEO:", "max_time": 10},
+    "the best of four, without a line break and hardly repeating itself": {
+        "model": "baseline",
+        "prompt": "ROMEO:",
+        "best_of": 4,
+        "logit_bias": {"0": -100},
+        "presence_penalty": 0.2,
+        "frequency_penalty": 0.1,
+    },
+    "how likely a text is": {
+        "model": "baseline",
+        "prompt": "To be, or not to be",
+        "max_tokens": 0,
+        "echo": True,
+        "logprobs": 0,
+    },
     "until a blank line": {"model": "baseline", "prompt": "ROMEO:", "stop": ["\n\n"], "top_k": 10},
 }
 
@@ -28,7 +43,6 @@ COMPLETION: dict[str, Any] = {
             "text": "\nWhat the se",
             "logprobs": None,
             "finish_reason": "length",
-            "stop_reason": None,
         }
     ],
     "usage": {"prompt_tokens": 6, "completion_tokens": 12, "total_tokens": 18},
@@ -47,15 +61,10 @@ _CHUNKS = [
     _CHUNK
     | {
         "choices": [_unfinished("")],
-        "usage": None,
         "context": COMPLETION["context"],
         "contexts": None,
     },
-    _CHUNK
-    | {
-        "choices": [_unfinished("\nWh")],
-        "usage": None,
-    },
+    _CHUNK | {"choices": [_unfinished("\nWh")]},
 ]
 COMPLETION_STREAM = "".join(f"data: {json.dumps(c)}\n\n" for c in _CHUNKS) + "data: [DONE]\n\n"
 

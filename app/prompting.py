@@ -1,5 +1,6 @@
 """From a completion request to the texts that the engine should write."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.errors import InvalidRequest
@@ -7,12 +8,13 @@ from app.registry import LoadedRun
 from app.schemas import CompletionRequest, Context
 from app.writing import Task
 from model.batch import Batch
-from model.decoding import score
 from model.sampling import Sampling
+from model.scoring import score, work
 from model.sequence import Sequence, Token
 from model.tokenizer import TextDecoder, Tokenizer, UnknownCharacters
 
 MAX_SCORED_TOKENS = 10_000
+MAX_SCORING = 5e12  # multiplications: a core takes minutes for them, and nobody can stop it
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,26 @@ class Prompt:
 
 
 def read_prompts(request: CompletionRequest, loaded: LoadedRun) -> list[Prompt]:
-    """Raises InvalidRequest for what the vocabulary does not have. May take a while."""
-    return [_read(prompt, request, loaded) for prompt in request.prompts]
+    """Raises InvalidRequest for what the vocabulary does not have, or too much to score.
+
+    May take a while.
+    """
+    _check_ids("logit_bias", request.logit_bias, loaded.tokenizer)
+    prompts: Iterable[str | list[int]] = request.prompts
+    ids = [_encode(prompt, loaded.tokenizer) for prompt in prompts]
+    scores: list[list[Token | None] | None] = [None for _ in ids]
+    if request.echo and request.logprobs is not None:
+        scores = [*_scored(ids, request, loaded)]
+    return [
+        Prompt(of_prompt, _context(prompt, of_prompt, loaded), scored)
+        for prompt, of_prompt, scored in zip(prompts, ids, scores, strict=True)
+    ]
 
 
 def tasks(
     request: CompletionRequest, loaded: LoadedRun, prompts: list[Prompt], batch: Batch
 ) -> list[Task]:
-    """`n` for each prompt, the same seeds for every prompt."""
+    """`texts_per_prompt` for each prompt, the same seeds for every prompt."""
     if request.max_tokens == 0:
         return []
     tokenizer = loaded.tokenizer
@@ -49,37 +63,47 @@ def tasks(
             max_tokens=request.max_tokens,
             stops=request.stop,
             decoder=TextDecoder(tokenizer, after=prompt.ids),
+            end_id=tokenizer.end_id,
         )
         for prompt in prompts
-        for number in range(request.n)
+        for number in range(request.texts_per_prompt)
     ]
 
 
 def start_ids(tokenizer: Tokenizer) -> list[int]:
-    """What an empty prompt starts from: a newline, where the vocabulary has one."""
+    """What an empty prompt starts from: what stands between two texts, else a newline."""
+    if tokenizer.end_id is not None:
+        return [tokenizer.end_id]
     try:
         return tokenizer.encode("\n")
     except UnknownCharacters:
         return [0]
 
 
-def _read(prompt: str | list[int], request: CompletionRequest, loaded: LoadedRun) -> Prompt:
+def _context(prompt: str | list[int], ids: list[int], loaded: LoadedRun) -> Context:
     tokenizer = loaded.tokenizer
-    ids = _encode(prompt, tokenizer)
     start = max(0, len(ids) - loaded.model.reach)
     text = prompt if isinstance(prompt, str) else tokenizer.decode(ids)
     left_out = len(TextDecoder(tokenizer).feed(*ids[:start]))  # of a character that is cut, nothing
-    context = Context(
-        prompt_tokens=len(ids), seen_tokens=len(ids) - start, seen_text=text[left_out:]
-    )
-    scores = None
-    if request.echo and request.logprobs is not None:
-        if len(ids) > MAX_SCORED_TOKENS:
-            most = f"{MAX_SCORED_TOKENS:,} {tokenizer.unit}"
-            message = f"prompt: at most {most} for echo with logprobs; it has {len(ids):,}"
-            raise InvalidRequest(message, param="prompt", code="too_large")
-        scores = score(loaded.model, ids, request.logprobs)
-    return Prompt(ids, context, scores)
+    return Context(prompt_tokens=len(ids), seen_tokens=len(ids) - start, seen_text=text[left_out:])
+
+
+def _scored(
+    prompts: list[list[int]], request: CompletionRequest, loaded: LoadedRun
+) -> list[list[Token | None]]:
+    model, past_context = loaded.model, request.past_context
+    longest = max(map(len, prompts))
+    if longest > MAX_SCORED_TOKENS:
+        most = f"{MAX_SCORED_TOKENS:,} {loaded.tokenizer.unit}"
+        message = f"prompt: at most {most} for echo with logprobs; it has {longest:,}"
+        raise InvalidRequest(message, param="prompt", code="too_large")
+    if sum(work(model, len(ids), past_context) for ids in prompts) > MAX_SCORING:
+        message = (
+            "prompt: too much for echo with logprobs of this run, which reads all of its context "
+            'anew for each token past it: send less, or past_context "jump"'
+        )
+        raise InvalidRequest(message, param="prompt", code="too_large")
+    return [score(model, ids, request.logprobs or 0, past_context) for ids in prompts]
 
 
 def _encode(prompt: str | list[int], tokenizer: Tokenizer) -> list[int]:
@@ -89,10 +113,15 @@ def _encode(prompt: str | list[int], tokenizer: Tokenizer) -> list[int]:
         except UnknownCharacters as error:
             message = f"prompt: {error}"
             raise InvalidRequest(message, param="prompt", code="unknown_characters") from None
-    if prompt and max(prompt) >= tokenizer.vocab_size:
-        message = f"prompt: token ids go from 0 to {tokenizer.vocab_size - 1}, not {max(prompt)}"
-        raise InvalidRequest(message, param="prompt", code="unknown_tokens")
+    _check_ids("prompt", prompt, tokenizer)
     return prompt
+
+
+def _check_ids(param: str, ids: Iterable[int], tokenizer: Tokenizer) -> None:
+    largest = max(ids, default=0)
+    if largest >= tokenizer.vocab_size:
+        message = f"{param}: token ids go from 0 to {tokenizer.vocab_size - 1}, not {largest}"
+        raise InvalidRequest(message, param=param, code="unknown_tokens")
 
 
 def _sampling(request: CompletionRequest, number: int) -> Sampling:
@@ -103,4 +132,7 @@ def _sampling(request: CompletionRequest, number: int) -> Sampling:
         min_p=request.min_p,
         repetition_penalty=request.repetition_penalty,
         seed=None if request.seed is None else request.seed + number,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=request.logit_bias,
     )

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,23 +17,35 @@ from pydantic_core import PydanticCustomError
 
 MAX_PROMPT_CHARACTERS = 100_000
 MAX_SEQUENCES = 32
+MAX_BIASES = 300
 
 TokenId = Annotated[int, Field(ge=0)]
 PromptValue = str | list[str] | list[TokenId] | list[list[TokenId]]
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
+Bias = Annotated[float, Field(strict=True, ge=-100, le=100, allow_inf_nan=False)]
 
 
-def _one_message(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """One message instead of one for each branch of the union."""
-    try:
-        return validate(value)
-    except ValidationError:
-        raise ValueError("must be a text, a list of texts, token ids or lists of them") from None
+def _one_message(message: str) -> WrapValidator:
+    """One message instead of one for each branch of a union, or each entry."""
+
+    def validated(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(message) from None
+
+    return WrapValidator(validated)
 
 
 def _wrong(field: str, message: str) -> PydanticCustomError:
     """For what only shows once all fields are read."""
     return PydanticCustomError("fields_disagree", "{message}", {"field": field, "message": message})
+
+
+def _no_suffix(value: str | None) -> str | None:
+    if value:
+        raise ValueError("these models only write on from a prompt; leave it out")
+    return value
 
 
 def _as_list(value: Any) -> Any:
@@ -53,17 +66,23 @@ class ApiRequest(BaseModel):
 
 
 class StreamOptions(ApiRequest):
-    include_usage: bool = Field(False, description="Send one more event, with the usage.")
+    include_usage: bool = Field(
+        False, description="Send one more event, with the usage; in the others it is null."
+    )
+    include_obfuscation: bool = Field(False, description="Accepted and ignored.")
 
 
 class CompletionRequest(ApiRequest):
     """What to go on writing, and how the tokens are drawn."""
 
     model: str = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
-    prompt: Annotated[PromptValue, WrapValidator(_one_message)] = Field(
+    prompt: Annotated[
+        PromptValue, _one_message("must be a text, a list of texts, token ids or lists of them")
+    ] = Field(
         "",
         description="The text to go on from, several texts, or token ids. An empty one starts "
-        f"from a newline. At most {MAX_PROMPT_CHARACTERS:,} characters, or ids, in all.",
+        "from the token that stands between two texts, where the run has one, else from a newline. "
+        f"At most {MAX_PROMPT_CHARACTERS:,} characters, or ids, in all.",
         examples=["ROMEO:"],
     )
     max_tokens: int = Field(
@@ -85,7 +104,34 @@ class CompletionRequest(ApiRequest):
     repetition_penalty: float = Field(
         1.0, ge=0.1, le=10, description="Above 1, tokens already there become less likely."
     )
-    n: int = Field(1, ge=1, le=8, description="Texts per prompt; with a seed, seed, seed + 1, …")
+    presence_penalty: float = Field(
+        0.0,
+        ge=-2,
+        le=2,
+        description="Taken from the logits of tokens that were written, not of the prompt's.",
+    )
+    frequency_penalty: float = Field(
+        0.0, ge=-2, le=2, description="The same, times how often each was written."
+    )
+    logit_bias: Annotated[
+        dict[TokenId, Bias],
+        _one_message(f"must map at most {MAX_BIASES} token ids to numbers from -100 to 100"),
+    ] = Field(
+        default_factory=dict,
+        max_length=MAX_BIASES,
+        description="What to add to a token's logit, by its id: -100 all but forbids it.",
+        examples=[{"0": -100}],
+    )
+    n: int = Field(
+        1, ge=1, le=MAX_SEQUENCES, description="Texts per prompt; with a seed, seed, seed + 1, …"
+    )
+    best_of: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="Write so many texts per prompt and send the `n` whose tokens have the highest "
+        "mean log-probability, best first. All of them count as usage. Not streamed.",
+    )
     stop: Annotated[
         list[StopString], BeforeValidator(_as_list, json_schema_input_type=str | list[StopString])
     ] = Field(
@@ -105,7 +151,7 @@ class CompletionRequest(ApiRequest):
     )
     echo: bool = Field(False, description="Begin the text with the prompt.")
     stream: bool = Field(False, description="Send server-sent events as the text is written.")
-    stream_options: StreamOptions = Field(default_factory=StreamOptions)
+    stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
     step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
     past_context: Literal["exact", "jump"] = Field(
         "exact",
@@ -121,21 +167,36 @@ class CompletionRequest(ApiRequest):
         "is. The server may allow less.",
     )
     user: str | None = Field(None, description="Accepted and ignored.")
-    best_of: int | None = Field(None, description="Only as large as `n`.")
-    presence_penalty: float = Field(0.0, ge=0, le=0, description="Only 0.")
-    frequency_penalty: float = Field(0.0, ge=0, le=0, description="Only 0.")
+    suffix: Annotated[str | None, AfterValidator(_no_suffix)] = Field(
+        None, description="Only empty: what comes after the text is never known."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
         if self.max_tokens == 0 and not self.echo:
             raise _wrong("max_tokens", "must be at least 1 unless echo is true")
-        if self.best_of not in (None, self.n):
-            raise _wrong("best_of", "must be left out or equal n")
+        if self.stream_options is not None and not self.stream:
+            raise _wrong("stream_options", "must be left out unless stream is true")
+        if self.texts_per_prompt > self.n and self.stream:
+            raise _wrong("best_of", "must be n or left out to stream: the best show at the end")
+        if self.best_of is not None and self.best_of < self.n:
+            raise _wrong("best_of", f"must be at least n, which is {self.n}")
         if sum(map(len, self.prompts)) > MAX_PROMPT_CHARACTERS:
             raise _wrong("prompt", f"must have at most {MAX_PROMPT_CHARACTERS:,} characters")
-        if not 1 <= len(self.prompts) * self.n <= MAX_SEQUENCES:
-            raise _wrong("prompt", f"prompts times n must make 1 to {MAX_SEQUENCES} texts")
+        if not 1 <= self.texts <= MAX_SEQUENCES:
+            factor = "best_of" if self.texts_per_prompt > self.n else "n"
+            raise _wrong("prompt", f"prompts times {factor} must make 1 to {MAX_SEQUENCES} texts")
         return self
+
+    @property
+    def texts_per_prompt(self) -> int:
+        """How many are written; `n` of them are sent."""
+        return max(self.n, self.best_of or 0)
+
+    @property
+    def texts(self) -> int:
+        """How many are written for all prompts."""
+        return len(self.prompts) * self.texts_per_prompt
 
     @property
     def prompts(self) -> list[str] | list[list[int]]:
@@ -161,7 +222,8 @@ class Logprobs(BaseModel):
     """Natural logarithms, from the model's own distribution; one entry per token."""
 
     tokens: list[str] = Field(
-        description="Each token's text; of one that cuts a character the bytes, as `bytes:\\xe2`."
+        description="Each token's text; of one that cuts a character the bytes, as `bytes:\\xe2`. "
+        "The token that ends a text is the last, though it is not in the text."
     )
     token_logprobs: list[float | None] = Field(description="null for a text's first token.")
     top_logprobs: list[dict[str, float] | None] = Field(
@@ -171,23 +233,26 @@ class Logprobs(BaseModel):
 
 
 class Choice(BaseModel):
-    """One text. Choices are ordered by prompt, then by seed."""
+    """One text. Choices are ordered by prompt, then by seed, or with `best_of` the best first."""
 
     index: int
     text: str
     logprobs: Logprobs | None = None
     finish_reason: Literal["length", "stop"] | None = Field(
-        description="`length`: max_tokens written, or time is up. `stop`: a stop string. null: not "
-        "the end."
+        description="`length`: max_tokens written, or time is up. `stop`: a stop string, or the "
+        "token that ends a text. null: not the end."
     )
     stop_reason: Literal["deadline"] | None = Field(
-        None, description="`deadline`: the text is shorter than `max_tokens` as time was up."
+        None,
+        exclude_if=lambda reason: reason is None,
+        description="Only there where it says something. `deadline`: the text is shorter than "
+        "`max_tokens` as time was up.",
     )
 
 
 class Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int = Field(description="Of each prompt once.")
+    completion_tokens: int = Field(description="All that were written, stop strings' among them.")
     total_tokens: int
 
 

@@ -41,6 +41,7 @@ class Task:
     max_tokens: int
     stops: Sequence[str] = ()
     decoder: TextDecoder | None = None  # unless each token's text is what it adds to the text
+    end_id: int | None = None  # the token that ends the text, and adds nothing to it
 
 
 class Delivery(NamedTuple):
@@ -72,6 +73,7 @@ class Text:
         self.task, self.deadline, self.wake = task, deadline, wake
         self.asked = time.monotonic()
         self.drawn = 0
+        self.logprob = 0.0  # of all that are drawn
         self.ended = self.cancelled = self.paused = False
         self.finish_reason: FinishReason | None = None
         self.stop_reason: StopReason | None = None
@@ -86,6 +88,11 @@ class Text:
         return self.task.max_tokens - self.drawn
 
     @property
+    def mean_logprob(self) -> float:
+        """Of each token that is drawn; for a text that has any."""
+        return self.logprob / self.drawn
+
+    @property
     def unread(self) -> int:
         return len(self._tokens) + len(self._pieces)
 
@@ -93,7 +100,9 @@ class Text:
         """Take what was drawn; tells whether the text ends with it. For the engine's thread."""
         for token in tokens:
             self.drawn += 1
-            is_last = self.drawn >= self.task.max_tokens
+            self.logprob += token.logprob
+            at_end = token.id == self.task.end_id
+            is_last = at_end or self.drawn >= self.task.max_tokens
             if self._stops is None:
                 self._tokens.append((token, is_last))
             else:
@@ -102,7 +111,7 @@ class Text:
                     return "stop"
             if is_last:
                 self.flush()
-                return "length"
+                return "stop" if at_end else "length"
         return None
 
     def flush(self) -> None:
@@ -118,10 +127,11 @@ class Text:
 
     def _piece(self, token: Token, is_last: bool) -> Piece:
         shown, decoder = self.task.token_text, self.task.decoder
-        if decoder is None:
-            text = shown(token.id)
-        else:
-            text = decoder.feed(token.id) + (decoder.flush() if is_last else "")
+        text = ""
+        if token.id != self.task.end_id:
+            text = decoder.feed(token.id) if decoder else shown(token.id)
+        if decoder and is_last:
+            text += decoder.flush()
         top = [(shown(id), logprob) for id, logprob in token.top]
         return Piece(text, token.logprob, top, shown(token.id))
 
@@ -140,7 +150,7 @@ class Writing:
 
     @property
     def drawn(self) -> int:
-        """How many tokens have been drawn, those of a stop string among them."""
+        """How many tokens have been drawn, those of a stop string and of an end among them."""
         return sum(text.drawn for text in self.texts)
 
     async def __aiter__(self) -> AsyncIterator[Delivery]:

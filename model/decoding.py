@@ -1,4 +1,4 @@
-"""Writing one token after another, and reading how likely a given text is."""
+"""Writing one token after another."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Ids
@@ -10,8 +10,6 @@ from model.batches import batch_of
 from model.language_model import LanguageModel
 from model.sampling import Sampling
 from model.sequence import PastContext, Sequence, Token
-
-WINDOWS_AT_ONCE = 256
 
 
 def generate(
@@ -37,35 +35,11 @@ def generate(
 
 
 @torch.inference_mode()
-def score(model: LanguageModel, ids: Ids[int], alternatives: int = 0) -> list[Token | None]:
-    """Each id with its log-probability given those the model sees before it; None for the first."""
-    if len(ids) < 2:
-        return [None] * len(ids)
-    alternatives = min(alternatives, model.vocab_size)
-    at_once = len(ids) if model.endless else model.block_size
-    rows: list[Tensor] = list(model(_batch(ids[:at_once], model))[0].float().cpu())
-    if len(ids) > at_once:
-        windows = _batch(ids[1:], model)[0].unfold(0, model.block_size, 1)  # (N, block_size)
-        for some in windows.split(WINDOWS_AT_ONCE):
-            rows += list(model(some)[:, -1].float().cpu())
-    return [None] + [
-        _token(i, logits, alternatives) for i, logits in zip(ids[1:], rows, strict=False)
-    ]
-
-
-@torch.inference_mode()
 def next_logits(model: LanguageModel, ids: Ids[int]) -> Tensor:
     """(V,), float32 on the CPU: what the token after `ids` is drawn from."""
     seen = ids[-model.reach :]
     logits: Tensor = model(_batch(seen, model))[0, -1]
     return logits.float().cpu()
-
-
-def _token(chosen: int, logits: Tensor, alternatives: int) -> Token:
-    logprobs = logits.log_softmax(-1)
-    best = logprobs.topk(alternatives)
-    top = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    return Token(chosen, float(logprobs[chosen]), top)
 
 
 def _batch(ids: Ids[int], model: LanguageModel) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from model.gpt import GPT
 from model.graph_capture import Graphs
-from model.graph_sampling import leaves_out, settings
+from model.graph_sampling import ById, adjusts, leaves_out, settings
 from model.graph_texts import DeviceTexts
 from model.placed_batch import MOST_ALTERNATIVES, MOST_STEPS, PlacedBatch
 from model.sampling import COLDEST
@@ -57,13 +57,14 @@ class GraphBatch(PlacedBatch):
         texts.uniform[:steps, :count] = u
         texts.restart()
         sampling = [sequence.sampling for sequence in self._sequences]
+        adjusted = any(adjusts(each) for each in sampling)
         filtered = any(leaves_out(each) for each in sampling)
         with_top = any(sequence.alternatives for sequence in self._sequences)
         for _ in range(steps):
             self._find_logits(taken, count)
             self._graphs.run(
-                ("draw", count, filtered, with_top),
-                lambda: texts.draw(count, filtered=filtered, with_top=with_top),
+                ("draw", count, adjusted, filtered, with_top),
+                lambda: texts.draw(count, adjusted=adjusted, filtered=filtered, with_top=with_top),
             )
             self._counts[taken] = np.minimum(self._counts[taken] + 1, self._context + 1)
         self._fetch(steps, count, with_top=with_top)
@@ -116,8 +117,13 @@ class GraphBatch(PlacedBatch):
         self._jumps[place] = jumps
         self._counts[place] = self._context + 1 if is_past else len(ids)
         how = settings(sequence.sampling, self._vocab_size)
-        there = torch.from_numpy(self._how.there[place] > 0)
-        self._texts.begin(place, ids, how, there, read=not is_past)
+        self._texts.begin(place, ids, how, self._asked_of_ids(place), read=not is_past)
+
+    def _asked_of_ids(self, place: int) -> ById:
+        """As the host has it; one zero for all of them where nobody has asked yet."""
+        how = self._how
+        rows = (asked[place].astype(np.float32) for asked in (how.there, how.bias, how.counts))
+        return ById(*(torch.from_numpy(row) if len(row) else torch.zeros(1) for row in rows))
 
     @torch.inference_mode()
     def _grow(self, places: int) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from model.sampling import COLDEST, Sampling
 
-Row = tuple[float, float, float, float, float]
+Row = tuple[float, float, float, float, float, float, float]
 
 
 class Choosing(NamedTuple):
@@ -17,7 +17,17 @@ class Choosing(NamedTuple):
     top_k: Tensor  # from 1 to V
     top_p: Tensor
     min_p: Tensor
-    penalty: Tensor
+    repetition: Tensor  # the penalties
+    presence: Tensor
+    frequency: Tensor
+
+
+class ById(NamedTuple):
+    """What is asked of each id, each (B, V)."""
+
+    there: Tensor  # whether its text has it
+    bias: Tensor
+    counts: Tensor  # how often it was written, for those that ask
 
 
 def settings(sampling: Sampling, vocab_size: int) -> Row:
@@ -28,12 +38,19 @@ def settings(sampling: Sampling, vocab_size: int) -> Row:
         1.0 if sampling.top_p is None else sampling.top_p,
         sampling.min_p or 0.0,
         sampling.repetition_penalty,
+        sampling.presence_penalty,
+        sampling.frequency_penalty,
     )
 
 
 def leaves_out(sampling: Sampling) -> bool:
     """Whether it takes `filtered` shares: those that need the ids in order."""
     return sampling.top_k is not None or sampling.top_p not in {None, 1}
+
+
+def adjusts(sampling: Sampling) -> bool:
+    """Whether it takes `adjusted` shares: those that need the bias or the counts."""
+    return bool(sampling.logit_bias) or sampling.counts
 
 
 def draw(shares: Tensor, u: Tensor) -> Tensor:
@@ -47,15 +64,21 @@ def draw(shares: Tensor, u: Tensor) -> Tensor:
     return (passed > target).int().argmax(-1)  # the first of the largest
 
 
-def shares(logits: Tensor, how: Choosing, seen: Tensor, *, filtered: bool) -> Tensor:
-    """logits (B, V), `seen` ids (B, V) -> shares (B, V), the likeliest's 1, in the dtype of `how`.
+def shares(logits: Tensor, how: Choosing, by_id: ById, *, adjusted: bool, filtered: bool) -> Tensor:
+    """logits (B, V) -> shares (B, V), the likeliest's 1, in the dtype of `how`.
 
-    At the temperature COLDEST only the likeliest has one, or those that are. Without `filtered`,
-    `top_k` and `top_p` are left aside, which is the same where they leave nothing out.
+    At the temperature COLDEST only the likeliest has one, or those that are. Without `adjusted`,
+    bias and counts are left aside, and without `filtered`, `top_k` and `top_p`, which is the same
+    where they change nothing.
     """
-    scaled = logits.to(how.penalty.dtype)
-    change = torch.where(scaled > 0, 1 / how.penalty, how.penalty)
-    scaled = torch.where(seen, scaled * change, scaled)
+    scaled = logits.to(how.repetition.dtype)
+    if adjusted:
+        scaled = scaled + by_id.bias
+    change = torch.where(scaled > 0, 1 / how.repetition, how.repetition)
+    scaled = torch.where(by_id.there, scaled * change, scaled)
+    if adjusted:
+        taken = how.presence + how.frequency * by_id.counts
+        scaled = torch.where(by_id.counts > 0, scaled - taken, scaled)
     found = ((scaled - scaled.amax(-1, keepdim=True)) / how.temperature).exp()
     if filtered:
         found = _filtered(scaled, found, how)

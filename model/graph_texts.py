@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model.gpt import GPT
-from model.graph_sampling import Choosing, Row, draw, shares
+from model.graph_sampling import ById, Choosing, Row, draw, shares
 from model.kv_cache import PlacedCache
 
 
@@ -33,7 +33,11 @@ class DeviceTexts:
         self._window = torch.zeros(all_places, length, dtype=torch.int64, device=device)
         self._position = torch.zeros(all_places, dtype=torch.int64, device=device)  # of the last id
         self._how = torch.ones(all_places, len(Choosing._fields), dtype=precise, device=device)
-        self._seen = torch.zeros(all_places, V, dtype=torch.bool, device=device)
+        self._by_id = ById(
+            there=torch.zeros(all_places, V, dtype=torch.bool, device=device),
+            bias=torch.zeros(all_places, V, device=device),
+            counts=torch.zeros(all_places, V, dtype=torch.int32, device=device),
+        )
         self._cache = PlacedCache(config, all_places, like)
         self._logits = torch.zeros(all_places, V, device=device)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)  # the step
@@ -49,7 +53,7 @@ class DeviceTexts:
         for new, old in zip(self.by_place, others.by_place, strict=True):
             new[: others.spare] = old[: others.spare]
 
-    def begin(self, place: int, ids: list[int], how: Row, seen: Tensor, *, read: bool) -> None:
+    def begin(self, place: int, ids: list[int], how: Row, by_id: ById, *, read: bool) -> None:
         """Put a text there. If `read`, all but its last id, so that it can go on with `step`.
 
         `ids` are at most as many as the context, unless the model is endless.
@@ -63,7 +67,8 @@ class DeviceTexts:
         self._window[place, : len(ids)] = new[0, -length:]
         self._position[place] = len(ids) - 1
         self._how[place] = torch.tensor(how, dtype=self._how.dtype)
-        self._seen[place] = seen.to(device)
+        for buffer, row in zip(self._by_id, by_id, strict=True):
+            buffer[place] = row.to(device)
 
     def restart(self) -> None:
         """Let the next `draw` be the first of `drawn`."""
@@ -95,12 +100,13 @@ class DeviceTexts:
         self._window[:, : self.kept].index_copy_(0, rows, ids)
         self._position.index_fill_(0, rows, self.kept - 1)
 
-    def draw(self, count: int, *, filtered: bool, with_top: bool) -> None:
+    def draw(self, count: int, *, adjusted: bool, filtered: bool, with_top: bool) -> None:
         """Draw an id for each of the first `count` places, from its logits, and add it."""
-        logits, seen = self._logits[:count], self._seen[:count]
+        logits, by_id = self._logits[:count], ById(*(each[:count] for each in self._by_id))
         how = Choosing(*self._how[:count].split(1, dim=1))
         u = self.uniform.index_select(0, self._at)[0, :count]
-        ids = draw(shares(logits, how, seen, filtered=filtered), u)[:, None]
+        found = shares(logits, how, by_id, adjusted=adjusted, filtered=filtered)
+        ids = draw(found, u)[:, None]
         logprobs = logits.log_softmax(-1)
         fields = [ids.float(), logprobs.gather(1, ids)]
         if with_top:
@@ -108,7 +114,9 @@ class DeviceTexts:
             fields += [best_ids[:, : self.top].float(), best[:, : self.top]]
         row = torch.cat(fields, dim=1)[None]
         self.drawn[:, :count, : row.shape[2]].index_copy_(0, self._at, row)
-        seen.scatter_(1, ids, True)  # noqa: FBT003 - the value
+        by_id.there.scatter_(1, ids, True)  # noqa: FBT003 - the value
+        if adjusted:
+            by_id.counts.scatter_add_(1, ids, torch.ones_like(ids, dtype=torch.int32))
         self._append(ids)
         self._at += 1
 
@@ -127,4 +135,4 @@ class DeviceTexts:
     def by_place(self) -> list[Tensor]:
         cache = (self._cache.keys, self._cache.values, self._cache.earlier)
         by_place = [tensor.transpose(0, 1) for tensor in cache]
-        return [*by_place, self._window, self._position, self._how, self._seen]
+        return [*by_place, self._window, self._position, self._how, *self._by_id]

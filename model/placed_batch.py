@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.batch import Batch
-from model.kernels.drawing import Choosing, Drawn, Table
+from model.kernels.drawing import MOST_COUNTED, Choosing, Drawn, Table
 from model.sequence import Sequence, Token
 
 MOST_ALTERNATIVES = 20
@@ -26,7 +26,7 @@ class PlacedBatch(Batch):
         )
         self._sequences: dict[Sequence, int] = {}
         self._places: list[Sequence | None] = [None]
-        self._how = self._choosing(1)
+        self._how = _choosing(1)
         self._drawn = _drawn(1)
 
     @property
@@ -34,12 +34,16 @@ class PlacedBatch(Batch):
         return list(self._sequences)
 
     def join(self, sequence: Sequence) -> None:
-        """As in `Batch`. Raises ValueError for more than `MOST_ALTERNATIVES`; then it is not in."""
+        """As in `Batch`. Raises ValueError for what cannot be drawn so; then it is not in.
+
+        That is for more than `MOST_ALTERNATIVES`, or a bias of an id that does not exist.
+        """
         if None not in self._places:
             self._places += [None] * len(self._places)
             self._grow(len(self._places))
         place = self._places.index(None)
         self._set_sampling(place, sequence)
+        self._set_by_id(place, sequence)
         self._set_text(place, sequence)
         self._places[place] = sequence  # now that nothing was refused
         self._sequences[sequence] = place
@@ -68,7 +72,8 @@ class PlacedBatch(Batch):
 
     def _grow(self, places: int) -> None:
         """Make room for so many places, and keep what is in those that are there."""
-        self._how = kept(self._how, self._choosing(places))
+        larger = [np.zeros((places, *array.shape[1:]), array.dtype) for array in self._how]
+        self._how = kept(self._how, Choosing(*larger))
         self._drawn = _drawn(places)
 
     def _uniform(self, steps: int) -> NDArray[np.float64]:
@@ -98,22 +103,34 @@ class PlacedBatch(Batch):
         how.top_k[place] = sampling.top_k or 0
         how.top_p[place] = 1 if sampling.top_p is None else sampling.top_p
         how.min_p[place] = sampling.min_p or 0
-        how.penalty[place] = sampling.repetition_penalty
+        how.repetition[place] = sampling.repetition_penalty
+        how.presence[place] = sampling.presence_penalty
+        how.frequency[place] = sampling.frequency_penalty
+        how.biased[place] = bool(sampling.logit_bias)
         how.alternatives[place] = min(sequence.alternatives, self._vocab_size)
-        how.there[place] = 0
-        if sampling.repetition_penalty != 1:
-            how.there[place, sequence.ids] = 1
 
-    def _choosing(self, places: int) -> Choosing:
-        return Choosing(
-            temperature=np.ones(places),
-            top_k=np.zeros(places, np.int64),
-            top_p=np.ones(places),
-            min_p=np.zeros(places),
-            penalty=np.ones(places),
-            alternatives=np.zeros(places, np.int64),
-            there=np.zeros((places, self._vocab_size), np.uint8),
-        )
+    def _set_by_id(self, place: int, sequence: Sequence) -> None:
+        """What is asked of each id. Raises ValueError for one that does not exist."""
+        sampling, bias = sequence.sampling, sequence.sampling.logit_bias
+        if max(bias, default=0) >= self._vocab_size:
+            raise ValueError(f"logit_bias: ids go from 0 to {self._vocab_size - 1}")
+        for array in (self._how.bias, self._how.there, self._how.counts):
+            array[place] = 0
+        if bias:
+            self._by_id("bias")[place, list(bias)] = list(bias.values())
+        if sampling.repetition_penalty != 1:
+            self._by_id("there")[place, sequence.ids] = 1
+        if sampling.counts:
+            counts = np.bincount(sequence.written, minlength=self._vocab_size)
+            self._by_id("counts")[place] = counts.clip(max=MOST_COUNTED)
+
+    def _by_id(self, name: str) -> NDArray[Any]:
+        """The array of `_how`, which has no columns before somebody needs them."""
+        array: NDArray[Any] = getattr(self._how, name)
+        if not array.shape[1]:
+            array = np.zeros((len(self._places), self._vocab_size), array.dtype)
+            self._how = self._how._replace(**{name: array})
+        return array
 
 
 def kept(before: Arrays, after: Arrays) -> Arrays:
@@ -123,6 +140,23 @@ def kept(before: Arrays, after: Arrays) -> Arrays:
     for old, new in zip(before, after, strict=True):
         new[: len(old)] = old
     return after
+
+
+def _choosing(places: int) -> Choosing:
+    return Choosing(
+        temperature=np.zeros(places),
+        top_k=np.zeros(places, np.int64),
+        top_p=np.zeros(places),
+        min_p=np.zeros(places),
+        repetition=np.zeros(places),
+        presence=np.zeros(places),
+        frequency=np.zeros(places),
+        biased=np.zeros(places, np.bool_),
+        alternatives=np.zeros(places, np.int64),
+        bias=np.zeros((places, 0), np.float32),
+        there=np.zeros((places, 0), np.uint8),
+        counts=np.zeros((places, 0), np.uint16),
+    )
 
 
 def _drawn(places: int) -> Drawn:

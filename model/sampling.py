@@ -1,13 +1,22 @@
 """From logits to the next id."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Stage = Literal["model", "repetition_penalty", "temperature", "top_k", "top_p", "min_p"]
+Stage = Literal[
+    "model",
+    "logit_bias",
+    "repetition_penalty",
+    "penalties",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+]
 
 COLDEST = 1e-30  # a lower temperature would make logits infinite, so it counts as 0
 
@@ -16,8 +25,10 @@ COLDEST = 1e-30  # a lower temperature would make logits infinite, so it counts 
 class Sampling:
     """How the next token is drawn. Applied in this order; the defaults change nothing.
 
-    `repetition_penalty` divides the positive logits of tokens already there and multiplies the
-    negative ones (Keskar et al. 2019, CTRL). `temperature` divides all; 0 takes the likeliest.
+    `logit_bias` is added to the logits of its ids. `repetition_penalty` divides the positive logits
+    of tokens already there and multiplies the negative ones (Keskar et al. 2019, CTRL). Of those
+    that were written, the prompt's not among them, `presence_penalty` is taken away once and
+    `frequency_penalty` as often as they were. `temperature` divides all; 0 takes the likeliest.
     `top_k` keeps the k likeliest, `top_p` the fewest that hold that share of the probability
     (Holtzman et al. 2019), `min_p` those with at least that share of the likeliest one's
     (Nguyen et al. 2024). `seed` makes the draw repeatable.
@@ -29,6 +40,14 @@ class Sampling:
     min_p: float | None = None
     repetition_penalty: float = 1.0
     seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it matters how often a token was written."""
+        return self.presence_penalty != 0 or self.frequency_penalty != 0
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
@@ -41,25 +60,28 @@ class Sampling:
             raise ValueError("min_p must be between 0 and 1")
         if self.repetition_penalty <= 0:
             raise ValueError("repetition_penalty must be above 0")
+        if min(self.logit_bias, default=0) < 0:
+            raise ValueError("logit_bias must name ids, which are at least 0")
 
 
-def distribution(logits: Tensor, sampling: Sampling, history: Sequence[int] = ()) -> Tensor:
+def distribution(
+    logits: Tensor, sampling: Sampling, history: Sequence[int] = (), written: Sequence[int] = ()
+) -> Tensor:
     """logits (V,) -> the probabilities (V,) that the next id is drawn from."""
-    return stages(logits, sampling, history)[-1][1]
+    return stages(logits, sampling, history, written)[-1][1]
 
 
 def stages(
-    logits: Tensor, sampling: Sampling, history: Sequence[int] = ()
+    logits: Tensor, sampling: Sampling, history: Sequence[int] = (), written: Sequence[int] = ()
 ) -> list[tuple[Stage, Tensor]]:
     """logits (V,) -> the probabilities (V,) after each stage, the model's own first.
 
-    Only stages that `sampling` asks for are there; the last is what the next id is drawn from.
+    `history` are all the ids there, `written` those of them that are not the prompt's. Only stages
+    that `sampling` asks for are there; the last is what the next id is drawn from.
     """
-    logits = logits.float()
-    found: list[tuple[Stage, Tensor]] = [("model", logits)]
-    if sampling.repetition_penalty != 1 and history:
-        logits = penalised(logits, history, sampling.repetition_penalty)
-        found.append(("repetition_penalty", logits))
+    found: list[tuple[Stage, Tensor]] = [("model", logits.float())]
+    found += _adjusted(logits.float(), sampling, history, written)
+    logits = found[-1][1]
     if sampling.temperature < COLDEST:
         logits = torch.full_like(logits, -torch.inf).index_fill(0, logits.argmax(), 0)
         return _as_probabilities([*found, ("temperature", logits)])
@@ -71,6 +93,27 @@ def stages(
         logits = logits.masked_fill(logits < smallest, -torch.inf)
         found.append(("top_k", logits))
     return _as_probabilities(found) + _filtered(logits.softmax(-1), sampling)
+
+
+def _adjusted(
+    logits: Tensor, sampling: Sampling, history: Sequence[int], written: Sequence[int]
+) -> list[tuple[Stage, Tensor]]:
+    """The stages that change the logits (V,) of single ids."""
+    found: list[tuple[Stage, Tensor]] = []
+    if any(sampling.logit_bias.values()):
+        ids = torch.tensor(list(sampling.logit_bias))
+        bias = torch.tensor(list(sampling.logit_bias.values()), dtype=logits.dtype)
+        logits = logits.index_add(0, ids, bias)
+        found.append(("logit_bias", logits))
+    if sampling.repetition_penalty != 1 and history:
+        logits = penalised(logits, history, sampling.repetition_penalty)
+        found.append(("repetition_penalty", logits))
+    if sampling.counts and written:
+        counts = torch.tensor(written).bincount(minlength=len(logits))
+        logits = logits - sampling.frequency_penalty * counts
+        logits = logits - sampling.presence_penalty * (counts > 0)
+        found.append(("penalties", logits))
+    return found
 
 
 def _as_probabilities(found: list[tuple[Stage, Tensor]]) -> list[tuple[Stage, Tensor]]:

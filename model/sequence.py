@@ -47,6 +47,11 @@ class Sequence:
         self.past_context: PastContext = past_context
         self.random = random.Random(self.sampling.seed)
 
+    @property
+    def written(self) -> list[int]:
+        """The ids that came after those that it began with."""
+        return self.ids[self._prompt :]
+
     def seen(self, context: int) -> int:
         """How many of the last ids a model with that context looks at for the next one."""
         if self.past_context == "exact":

@@ -27,10 +27,7 @@ class TableBatch(PlacedBatch):
             for step, u in enumerate(uniform[:, place]):
                 logits = self._model(torch.tensor([seen]))[0, -1].float().numpy()
                 draw(logits, self._how, place, u, self._table, self._drawn, step)
-                id = int(self._drawn.ids[step, place])
-                if self._how.penalty[place] != 1:
-                    self._how.there[place, id] = 1
-                seen = [*seen, id][-context:]
+                seen = [*seen, int(self._drawn.ids[step, place])][-context:]
 
     def _set_text(self, place: int, sequence: Sequence) -> None:
         """The sequence itself is all there is."""

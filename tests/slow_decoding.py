@@ -12,9 +12,18 @@ from model.sequence import Sequence as Text
 from model.sequence import Token
 
 
-def drawn(logits: torch.Tensor, sampling: Sampling, history: Sequence[int], u: float) -> int:
-    """The first id at which the probabilities (V,), added up in order, pass `u`."""
-    p = distribution(logits, sampling, history).double()
+def drawn(
+    logits: torch.Tensor,
+    sampling: Sampling,
+    history: Sequence[int],
+    u: float,
+    added: Sequence[int] = (),
+) -> int:
+    """The first id at which the probabilities (V,), added up in order, pass `u`.
+
+    `added` are those of `history` that are not the prompt's.
+    """
+    p = distribution(logits, sampling, history, added).double()
     if sampling.temperature < COLDEST:
         return int(p.argmax())
     return int((p.cumsum(0) <= u * p.sum()).sum())
@@ -25,13 +34,13 @@ def written(
 ) -> tuple[list[int], list[float]]:
     """The ids that follow, and their log-probabilities."""
     dice, ids, logprobs = random.Random(sampling.seed), list(ids), []
-    start = 0 if model.endless else max(0, len(ids) - model.block_size)
+    start, prompt = 0 if model.endless else max(0, len(ids) - model.block_size), len(ids)
     for _ in range(count):
         if len(ids) - start > model.block_size and not model.endless:
             start = len(ids) - (max(model.block_size // 2, 1) if jump else model.block_size)
         with torch.no_grad():
             logits = model(torch.tensor([ids[start:]]))[0, -1]
-        chosen = drawn(logits, sampling, ids, dice.random())
+        chosen = drawn(logits, sampling, ids, dice.random(), ids[prompt:])
         ids.append(chosen)
         logprobs.append(float(logits.log_softmax(-1)[chosen]))
     return ids[-count:], logprobs

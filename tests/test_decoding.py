@@ -5,11 +5,12 @@ import torch
 
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig, NGramConfig
-from model.decoding import generate, next_logits, score
+from model.decoding import generate, next_logits
 from model.gpt import GPT
 from model.language_model import LanguageModel
 from model.ngram import NGram
 from model.sampling import Sampling
+from model.scoring import score
 from tests.slow_decoding import written
 
 SIZE = {"vocab_size": 13, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 16}

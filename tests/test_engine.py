@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -76,6 +77,27 @@ def test_writes_to_the_length_and_to_the_stop(engine: Engine) -> None:
     batch = Counting()
     result = asyncio.run(written(engine, task(batch), task(batch, 20, ("ef", "xyz"))))
     assert result == {0: ("abcde", "length"), 1: ("abcd", "stop")}
+
+
+@pytest.mark.parametrize("stops", [(), ("ef", "xyz")])
+def test_a_text_ends_at_its_end(engine: Engine, stops: tuple[str, ...]) -> None:
+    """Though others draw on, and many tokens are drawn at once."""
+    batch = Counting()
+    ending = [replace(task(batch, most, stops), end_id=3) for most in (300, 4)]
+
+    async def journey() -> None:
+        writing = engine.submit([*ending, task(batch, 20)])
+        found = await read(writing)
+        assert found == {
+            0: ("abc", "stop"),
+            1: ("abc", "stop"),
+            2: ("abcdefghijklmnopqrst", "length"),
+        }
+        assert [text.drawn for text in writing.texts] == [4, 4, 20]
+        assert writing.texts[0].mean_logprob == -(1 + 2 + 3 + 4) / 4
+
+    asyncio.run(journey())
+    assert engine.load().tokens == 28
 
 
 def test_held_back_text_comes_out_at_the_end(engine: Engine) -> None:

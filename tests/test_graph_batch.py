@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model.config import GPTConfig
 from model.gpt import GPT
 from model.graph_batch import GraphBatch
-from model.graph_sampling import Choosing, draw, shares
+from model.graph_sampling import ById, Choosing, adjusts, draw, shares
 from model.graph_sampling import settings as as_row
 from model.sampling import Sampling, distribution
 from model.sequence import PastContext, Sequence, Token
@@ -188,11 +188,14 @@ def test_of_equals_the_first_is_the_likeliest() -> None:
 
 ways_to_draw = st.builds(
     Sampling,
-    st.sampled_from([0, 1e-35, 0.2, 1, 3]),
-    st.sampled_from([None, 1, 2, 5, 11, 50]),
-    st.sampled_from([None, 0.1, 0.5, 0.9, 1]),
-    st.sampled_from([None, 0, 0.05, 0.4, 1]),
-    st.sampled_from([0.5, 1, 1.7]),
+    temperature=st.sampled_from([0, 1e-35, 0.2, 1, 3]),
+    top_k=st.sampled_from([None, 1, 2, 5, 11, 50]),
+    top_p=st.sampled_from([None, 0.1, 0.5, 0.9, 1]),
+    min_p=st.sampled_from([None, 0, 0.05, 0.4, 1]),
+    repetition_penalty=st.sampled_from([0.5, 1, 1.7]),
+    presence_penalty=st.sampled_from([-2, 0, 0.7]),
+    frequency_penalty=st.sampled_from([-0.5, 0, 1.1]),
+    logit_bias=st.sampled_from([{}, {3: 2.5}, {0: -100, 10: 4, 7: -0.5}]),
 )
 
 
@@ -200,18 +203,26 @@ ways_to_draw = st.builds(
 @given(st.lists(ways_to_draw, min_size=3, max_size=3), st.integers(0, 2**32))
 def test_shares_are_the_distribution(several: list[Sampling], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    logits = 4 * torch.randn(3, 19, generator=generator)
-    seen = torch.rand(3, 19, generator=generator) < 0.3
+    logits, V = 4 * torch.randn(3, 19, generator=generator), 19
+    prompts, added = torch.randint(0, V, (2, 3, 6), generator=generator)
     u = torch.rand(3, generator=generator, dtype=torch.float64)
-    rows = torch.tensor([as_row(sampling, 19) for sampling in several], dtype=torch.float64)
-    found = shares(logits, Choosing(*rows.split(1, dim=1)), seen, filtered=True)
+    by_id = ById(
+        there=torch.zeros(3, V).scatter(1, torch.cat([prompts, added], 1), 1) > 0,
+        bias=torch.tensor([[each.logit_bias.get(i, 0.0) for i in range(V)] for each in several]),
+        counts=torch.stack([row.bincount(minlength=V) for row in added]),
+    )
+    rows = torch.tensor([as_row(sampling, V) for sampling in several], dtype=torch.float64)
+    adjusted = any(adjusts(sampling) for sampling in several)
+    how = Choosing(*rows.split(1, dim=1))
+    found = shares(logits, how, by_id, adjusted=adjusted, filtered=True)
     greedy = torch.tensor([sampling.temperature < 1e-30 for sampling in several])
     chosen = draw(found, u.masked_fill(greedy, 0))
     for i, sampling in enumerate(several):
-        history = seen[i].nonzero().flatten().tolist()
-        expected = distribution(logits[i], sampling, history)
+        written = added[i].tolist()
+        history = prompts[i].tolist() + written
+        expected = distribution(logits[i], sampling, history, written)
         torch.testing.assert_close(found[i] / found[i].sum(), expected.double(), atol=1e-5, rtol=0)
-        assert int(chosen[i]) == drawn(logits[i], sampling, history, float(u[i]))
+        assert int(chosen[i]) == drawn(logits[i], sampling, history, float(u[i]), written)
 
 
 @settings(max_examples=25, deadline=None)

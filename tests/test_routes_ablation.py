@@ -12,10 +12,11 @@ from app.main import create_app
 from app.settings import ROOT, Settings
 from model.ablation import head_means, without_heads
 from model.config import BigramConfig
-from model.decoding import generate, score
+from model.decoding import generate
 from model.gpt import GPT
 from model.run_folder import RunFolder
 from model.sampling import Sampling
+from model.scoring import score
 from tests.conftest import CHARACTERS, write_run
 from tests.conftest import GPT as SMALL
 from tests.small_gpts import random_gpt

@@ -9,6 +9,8 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 
+from app.main import create_app
+from app.settings import Settings
 from model.run_folder import RunFolder
 
 
@@ -164,7 +166,7 @@ def test_a_stream_joined_is_the_whole(client: TestClient, fields: dict[str, Any]
         ({"temperature": "hot"}, "temperature", "number"),
         ({"top_p": 0}, "top_p", "greater than 0"),
         ({"top_k": 0}, "top_k", "greater than or equal to 1"),
-        ({"n": 9}, "n", "less than or equal to 8"),
+        ({"n": 33}, "n", "less than or equal to 32"),
         ({"logprobs": 6}, "logprobs", "less than or equal to 5"),
         ({"stop": ["a"] * 5}, "stop", "at most 4"),
         ({"stop": ""}, "stop.0", "at least 1 character"),
@@ -174,8 +176,25 @@ def test_a_stream_joined_is_the_whole(client: TestClient, fields: dict[str, Any]
         ({"prompt": ["a"] * 9, "n": 4}, "prompt", "1 to 32 texts"),
         ({"prompt": []}, "prompt", "1 to 32 texts"),
         ({"stream_options": {"include": 1}}, "stream_options.include", "no such field"),
+        ({"stream_options": {"include_usage": True}}, "stream_options", "unless stream is true"),
         ({"temprature": 1}, "temprature", "no such field"),
-        ({"frequency_penalty": 0.5}, "frequency_penalty", "less than or equal to 0"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty", "less than or equal to 2"),
+        ({"presence_penalty": -3}, "presence_penalty", "greater than or equal to -2"),
+        ({"logit_bias": {"99": 1}}, "logit_bias", "token ids go from 0 to 42, not 99"),
+        ({"logit_bias": {"1": 101}}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": {"1": "5"}}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": {"1": True}}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": {"e": 1}}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": [1]}, "logit_bias", "token ids to numbers from -100 to 100"),
+        ({"logit_bias": dict.fromkeys(range(301), 1)}, "logit_bias", "at most 300"),
+        ({"best_of": 21}, "best_of", "less than or equal to 20"),
+        ({"n": 3, "best_of": 2}, "best_of", "at least n, which is 3"),
+        ({"best_of": 2, "stream": True}, "best_of", "to stream"),
+        ({"prompt": ["a"] * 3, "best_of": 11}, "prompt", "prompts times best_of must make 1 to 32"),
+        ({"suffix": "the end"}, "suffix", "only write on from a prompt"),
+        ({"stream_options": {}}, "stream_options", "unless stream is true"),
+        ({"messages": []}, "messages", "no such field"),
         ({"prompt": "a" * 10_001, "echo": True, "logprobs": 1}, "prompt", "at most 10,000"),
     ],
 )
@@ -189,6 +208,18 @@ def test_a_wrong_field_is_named(
     assert error["type"] == "invalid_request_error"
     assert error["param"] == param
     assert says in error["message"]
+
+
+def test_a_client_has_a_place_for_each_text_that_is_written(
+    shared_checkpoints: Path, tmp_path: Path
+) -> None:
+    settings = Settings(checkpoints=shared_checkpoints, data=tmp_path, client_sequences=4)
+    with TestClient(create_app(settings)) as limited:
+        assert complete(limited, n=2, best_of=4)["usage"]["completion_tokens"] == 4 * 16
+        body = {"model": "baseline", "prompt": "To", "best_of": 5}
+        answer = limited.post("/v1/completions", json=body)
+    assert answer.status_code == 400
+    assert "may have 4 texts at once, not 5" in answer.json()["error"]["message"]
 
 
 def test_characters_outside_the_vocabulary_are_named(client: TestClient) -> None:

@@ -44,6 +44,33 @@ def test_the_repetition_penalty_divides_positive_and_multiplies_negative_logits(
     torch.testing.assert_close(got, expected)
 
 
+def test_a_bias_is_added_to_the_logits() -> None:
+    got = distribution(LOGITS, Sampling(logit_bias={1: math.log(2), 3: -100}))
+    torch.testing.assert_close(got, torch.tensor([0.5, 0.5, 0.15, 0]) / 1.15)
+
+
+def test_penalties_are_taken_from_what_was_written_and_not_from_the_prompt() -> None:
+    sampling = Sampling(presence_penalty=0.5, frequency_penalty=-0.25)
+    written = [2, 1, 2, 2]
+    got = distribution(LOGITS, sampling, history=[0, 0, *written], written=written)
+    taken = torch.tensor([0, 0.5 - 0.25, 0.5 - 0.75, 0])
+    torch.testing.assert_close(got, (P / taken.exp()) / (P / taken.exp()).sum())
+
+
+def test_a_bias_comes_before_the_repetition_penalty_and_that_before_the_others() -> None:
+    logits = torch.tensor([1.0, -1.0, 0.5])
+    sampling = Sampling(
+        repetition_penalty=2, presence_penalty=1, frequency_penalty=1, logit_bias={0: -3, 1: 3}
+    )
+    found = stages(logits, sampling, history=[0, 1], written=[1])
+    assert [stage for stage, _ in found] == [
+        "model", "logit_bias", "repetition_penalty", "penalties",
+    ]  # fmt: skip
+    by_hand = ([1, -1, 0.5], [-2, 2, 0.5], [-4, 1, 0.5], [-4, -1, 0.5])
+    for (_, probabilities), expected in zip(found, by_hand, strict=True):
+        torch.testing.assert_close(probabilities, torch.tensor(expected).softmax(-1))
+
+
 def test_temperature_zero_takes_the_likeliest() -> None:
     assert distribution(LOGITS, Sampling(temperature=0)).tolist() == [1, 0, 0, 0]
 
@@ -65,7 +92,14 @@ def test_any_settings_leave_a_distribution_that_holds_the_likeliest(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"min_p": 2}],
+    [
+        {"temperature": -1},
+        {"top_k": 0},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"min_p": 2},
+        {"logit_bias": {-1: 1}},
+    ],
     ids=str,
 )
 def test_settings_out_of_range_name_their_field(wrong: dict[str, float]) -> None:
@@ -98,7 +132,11 @@ def test_a_penalty_is_a_stage_where_something_is_there_already() -> None:
 
 
 def test_what_changes_nothing_is_no_stage() -> None:
-    nothing = Sampling(temperature=1, top_k=4, top_p=1, min_p=0, repetition_penalty=1)
+    nothing = Sampling(
+        temperature=1, top_k=4, top_p=1, min_p=0, repetition_penalty=1, logit_bias={2: 0.0}
+    )
+    penalties = Sampling(presence_penalty=2, frequency_penalty=2)
+    assert [stage for stage, _ in stages(LOGITS, penalties, history=[1])] == ["model"]
     assert [stage for stage, _ in stages(LOGITS, nothing, history=[1])] == ["model"]
 
 

@@ -30,7 +30,7 @@ def what_is_asked(path: str, body: bytes) -> Asked | None:
     try:
         if path == TEXTS:
             request = CompletionRequest.model_validate_json(body)
-            return Asked(request.model, len(request.prompts) * request.n)
+            return Asked(request.model, request.texts)
         fields = json.loads(body)
         run = fields.get("run") or fields["a"]["run"]  # of two sides the first decides
     except (ValidationError, ValueError, AttributeError, LookupError, TypeError):

@@ -62,7 +62,7 @@ async def complete(
     server is doing.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(places(len(body.prompts) * body.n))
+        stack.enter_context(places(body.texts))
         try:
             loaded = await stack.enter_async_context(borrow(registry, body.model, body.step))
         except UnknownRun as error:

@@ -12,6 +12,8 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+MOST_COUNTED = 65535
+
 
 class Choosing(NamedTuple):
     """How each place draws; a `top_k` of 0 and a `top_p` of 1 leave nothing out."""
@@ -20,9 +22,15 @@ class Choosing(NamedTuple):
     top_k: Ints
     top_p: Doubles
     min_p: Doubles
-    penalty: Doubles
+    repetition: Doubles  # the penalties
+    presence: Doubles
+    frequency: Doubles
+    biased: NDArray[np.bool_]
     alternatives: Ints
-    there: NDArray[np.uint8]  # (places, V), which ids its text has, where there is a penalty
+    # What is asked of each id by few texts: (places, V), or (places, 0) until one asks for it.
+    bias: Floats
+    there: NDArray[np.uint8]  # which ids its text has
+    counts: NDArray[np.uint16]  # how often each was written, MOST_COUNTED at most
 
 
 class Drawn(NamedTuple):
@@ -49,12 +57,11 @@ def draw(
     """Choose from `logits` (V or longer) with `u` in [0, 1), and note it at that step and place."""
     V = len(table.shares)
     total = _log_of_sum(logits, V)
-    penalty = how.penalty[place]
     for i in range(V):
         table.scaled[i] = logits[i]
-        if penalty != 1 and how.there[place, i]:
-            table.scaled[i] *= 1 / penalty if logits[i] > 0 else penalty
+    _adjust(how, place, table.scaled)
     chosen = _choose(how, place, u, table)
+    _count(how, place, chosen)
     drawn.ids[step, place] = chosen
     drawn.logprobs[step, place] = logits[chosen] - total
     if how.alternatives[place] > 0:
@@ -77,6 +84,33 @@ def _log_of_sum(logits: Floats, count: int) -> float:
     for i in range(count):
         total += np.exp(np.float64(logits[i] - largest))
     return float(largest + np.log(total))
+
+
+@part
+def _adjust(how: Choosing, place: int, scaled: Doubles) -> None:
+    """Change the logits of single ids, those that are wanted and those that are there already."""
+    if how.biased[place]:
+        for i in range(len(scaled)):
+            scaled[i] += how.bias[place, i]
+    repetition, presence = how.repetition[place], how.presence[place]
+    frequency = how.frequency[place]
+    if repetition != 1:
+        for i in range(len(scaled)):
+            if how.there[place, i]:
+                scaled[i] *= 1 / repetition if scaled[i] > 0 else repetition
+    if presence != 0 or frequency != 0:
+        for i in range(len(scaled)):
+            if how.counts[place, i] > 0:
+                scaled[i] -= presence + frequency * how.counts[place, i]
+
+
+@part
+def _count(how: Choosing, place: int, id: int) -> None:
+    """Take note that `id` is there now, for whom that matters."""
+    if how.repetition[place] != 1:
+        how.there[place, id] = 1
+    if how.presence[place] != 0 or how.frequency[place] != 0:
+        how.counts[place, id] = min(how.counts[place, id] + 1, MOST_COUNTED)
 
 
 @part

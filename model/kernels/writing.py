@@ -112,10 +112,7 @@ def _draw(
 ) -> None:
     """Draw from a row of logits, and add what was drawn to the text of `place`."""
     draw(room.logits[row], how, place, uniform[step, place], table, drawn, step)
-    id = drawn.ids[step, place]
-    if how.penalty[place] != 1:
-        how.there[place, id] = 1
-    _append(texts, place, id, cache.values.shape[3])
+    _append(texts, place, drawn.ids[step, place], cache.values.shape[3])
 
 
 @part
