@@ -129,7 +129,7 @@ $(VENV)/.run: $(PLAIN) | $(BIN)/python
 	@if [ -n "$(TORCH_INDEX)" ]; then \
 	  $(PIP) install --index-url "$(TORCH_INDEX)" "$$(sed -nE 's/^ *"(torch[^"]*)".*/\1/p' pyproject.toml)"; \
 	fi
-	@$(PIP) install -c constraints.txt -e '.[shakespeare,client]'
+	@$(PIP) install -c constraints.txt -e '.[shakespeare,client,onnx]'
 	@$(BIN)/python -m model.kernels
 	@touch $@
 
