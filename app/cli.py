@@ -1,4 +1,4 @@
-"""The same journeys in a terminal: serve, generate, attention, runs, train.
+"""The same journeys in a terminal: serve, generate, attention, runs, train, import, export.
 
 Commands import what they need themselves, so that `--help` does not wait for torch.
 """
@@ -118,6 +118,8 @@ def generate(
         sys.stdout.write(prompt)
         text = TextDecoder(tokenizer)
         for token in tokens(loaded.model, ids, max_tokens, sampling, past_context=past_context):
+            if token.id == tokenizer.end_id:
+                break
             sys.stdout.write(text.feed(token.id))
             sys.stdout.flush()
     sys.stdout.write(text.flush() + "\n")
@@ -235,6 +237,62 @@ def train(
         raise typer.Exit(130)
     if is_first_process():
         print(f"{folder.path} is ready")
+
+
+@cli.command(name="import")
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="nanoGPT's ckpt.pt, a Hugging Face GPT-2 folder, the exercise's state dict, a "
+            "run folder; or a zip of one.",
+        ),
+    ],
+    run_id: Annotated[str | None, typer.Option(help="Its id; made from the name if unset.")] = None,
+    title: Annotated[str | None, typer.Option(help="Its title.")] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            help="Where its tokens are told, if not in PATH: a meta.pkl, tokenizer.json or text "
+            "file, or `tinyshakespeare` or another text's id."
+        ),
+    ] = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Make a run of somebody else's model; nothing in its files is executed."""
+    from app.import_command import TROUBLE, import_model
+
+    try:
+        run = import_model(source, run_id, title, vocabulary, _settings(checkpoints))
+    except TROUBLE as error:
+        _stop(str(error))
+    config = run.read_config()
+    print(f"{run.path} is ready: {config.model.kind}, {config.params:,} parameters")
+
+
+@cli.command()
+def export(
+    run: RunId,
+    format: Annotated[
+        Literal["run", "safetensors", "huggingface", "onnx"],
+        typer.Option(help="run: what `sidelight import` takes; huggingface: a GPT-2 folder."),
+    ] = "run",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write, or a .zip; RUN-FORMAT if unset.")
+    ] = None,
+    step: Step = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Write a run as files that other programs read."""
+    from app.import_command import TROUBLE
+    from app.import_command import export as export_files
+
+    try:
+        written = export_files(run, format, step, out, _settings(checkpoints))
+    except TROUBLE as error:
+        _stop(str(error))
+    print(f"{written} is ready")
 
 
 @contextmanager

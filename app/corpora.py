@@ -22,7 +22,8 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from app.errors import Conflict, InvalidRequest, UnknownCorpus
-from app.incoming_text import HIDDEN, PREVIEW_CHARACTERS, TEXT_FILE, IncomingText, remove_leftovers
+from app.hidden_folder import HIDDEN
+from app.incoming_text import PREVIEW_CHARACTERS, TEXT_FILE, IncomingText
 from model.atomic_file import write_atomically
 from model.config import RUN_ID_PATTERN
 from model.corpus import (
@@ -144,10 +145,6 @@ class Corpora:
         with suppress(FileNotFoundError):  # another request was quicker
             (self.folder / id).rename(hidden)
         shutil.rmtree(hidden)
-
-    def tidy(self) -> None:
-        """Remove what is left of uploads that were cut off with the server."""
-        remove_leftovers(self.folder)
 
     def _uploaded(self) -> Iterator[CorpusSummary]:
         try:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.templating import Jinja2Templates
@@ -73,6 +74,11 @@ async def _client_limits(request: Request) -> ClientLimits:
     return limits
 
 
+async def _model_files(request: Request) -> CapacityLimiter:
+    limiter: CapacityLimiter = request.app.state.model_files
+    return limiter
+
+
 async def _places(request: Request) -> Callable[[int], AbstractContextManager[None]]:
     return partial((await _client_limits(request)).places, _client(request))
 
@@ -97,6 +103,8 @@ MetricsDep = Annotated[Metrics, Depends(_metrics)]
 ClientLimitsDep = Annotated[ClientLimits, Depends(_client_limits)]
 # For a number of texts, what to hold while they are written. Raises ClientLimit, InvalidRequest.
 PlacesDep = Annotated[Callable[[int], AbstractContextManager[None]], Depends(_places)]
+# To be held while a model is read or written as files.
+ModelFilesDep = Annotated[CapacityLimiter, Depends(_model_files)]
 TemplatesDep = Annotated[Jinja2Templates, Depends(_templates)]
 
 

@@ -1,33 +1,23 @@
 """A text on its way to the disk: checked, hashed and counted while it arrives."""
 
 import codecs
-import fcntl
 import hashlib
-import logging
 import os
-import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from app.hidden_folder import HiddenFolder
 from model.corpus import BYTE_ORDER_MARK, CorpusError, not_utf8, require_learnable
 from model.text_statistics import TextStatistics
 
 TEXT_FILE = "text.txt"
 PREVIEW_CHARACTERS = 500
-HIDDEN = ".incoming-"
-
-log = logging.getLogger("sidelight")
 
 
 class IncomingText:
-    """Writes a hidden folder with a `text.txt`; unless it is renamed meanwhile, it goes in the end.
-
-    The folder is locked as long as this process lives, so that `remove_leftovers` of another one
-    tells an upload from what is left of one.
-    """
+    """Writes a `text.txt` in a hidden folder, which goes in the end unless it has been renamed."""
 
     def __init__(self, parent: Path, name: str) -> None:
         """`name` is what messages call the text. Raises OSError."""
@@ -38,9 +28,8 @@ class IncomingText:
         self._hash = hashlib.sha256()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._read = 0  # bytes, a byte order mark among them
-        parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=parent))
-        self._lock = _locked(self.folder)
+        self._hidden = HiddenFolder(parent)
+        self.folder = self._hidden.path
         self._file = (self.folder / TEXT_FILE).open("wb")
 
     def __enter__(self) -> Self:
@@ -54,8 +43,7 @@ class IncomingText:
     ) -> None:
         with suppress(OSError):  # a full disk, which is known by now
             self._file.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        self._hidden.__exit__(kind, error, trace)
 
     @property
     def sha256(self) -> str:
@@ -94,26 +82,3 @@ class IncomingText:
         self.bytes += len(data)
         self._hash.update(data)
         self._file.write(data)
-
-
-def remove_leftovers(parent: Path) -> None:
-    """Delete what a server left that was stopped during an upload or a deletion."""
-    for folder in parent.glob(f"{HIDDEN}*"):
-        try:
-            lock = _locked(folder)
-        except OSError:  # another process is at it, or it is no folder
-            continue
-        log.info("removing what is left of an upload: %s", folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def _locked(folder: Path) -> int:
-    """A descriptor that holds the lock until it is closed. Raises OSError if another has it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor

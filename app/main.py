@@ -16,6 +16,8 @@ from app.corpora import Corpora
 from app.deps import counted
 from app.engine import Engine
 from app.errors import ErrorReply, add_error_handlers
+from app.export_archive import EXPORTS
+from app.hidden_folder import remove_leftovers
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.launcher import Launcher
@@ -30,9 +32,12 @@ from app.routes import (
     attention,
     completions,
     corpora,
+    exports,
     health,
+    imports,
     jobs,
     models,
+    not_chat,
     pages,
     presets,
     runs,
@@ -44,6 +49,7 @@ from app.settings import ROOT, Settings
 from app.site_files import SiteFiles
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
+MODEL_FILES_AT_ONCE = 1  # each may take several times its size in memory
 
 HEAVY = (completions, attention, analysis)  # of these a client may only ask for so much
 TOO_MUCH = {"model": ErrorReply, "description": "One client's limit is reached; see `Retry-After`."}
@@ -70,12 +76,34 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.templates = Jinja2Templates(ROOT / "templates")
     app.state.site = SiteFiles(ROOT / "static")
     app.state.templates.env.globals["site"] = app.state.site
+    _include_routes(app)
+    own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
+    app.mount("/static", own_files)
+    add_error_handlers(app, pages.error_page)
+    app.add_middleware(
+        BodyLimit,
+        limit=settings.max_body_bytes,
+        larger={
+            ("POST", "/api/corpora"): settings.max_upload_bytes,
+            ("POST", "/api/runs"): settings.max_import_bytes,
+        },
+    )
+    app.add_middleware(OwnPagesOnly)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _include_routes(app: FastAPI) -> None:
     for module in (
         completions,
         models,
+        not_chat,
         attention,
         analysis,
         runs,
+        imports,
+        exports,
         jobs,
         sweeps,
         corpora,
@@ -90,18 +118,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             dependencies=[Depends(counted)] if heavy else [],
             responses={429: TOO_MUCH} if heavy else {},
         )
-    own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
-    app.mount("/static", own_files)
-    add_error_handlers(app, pages.error_page)
-    app.add_middleware(
-        BodyLimit,
-        limit=settings.max_body_bytes,
-        larger={("POST", "/api/corpora"): settings.max_upload_bytes},
-    )
-    app.add_middleware(OwnPagesOnly)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(SecurityHeaders)
-    return app
 
 
 def _launcher(settings: Settings) -> Launcher:
@@ -144,9 +160,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.max_active, settings.max_waiting, app.state.metrics, warm_up=_warm_up
     )
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
+    app.state.model_files = anyio.CapacityLimiter(MODEL_FILES_AT_ONCE)
     app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
     app.state.corpora = Corpora(settings.data / "corpora")
-    await anyio.to_thread.run_sync(app.state.corpora.tidy)
+    for folder in (settings.checkpoints, app.state.corpora.folder, settings.data / EXPORTS):
+        await anyio.to_thread.run_sync(remove_leftovers, folder)
     app.state.queue = JobQueue(
         _launcher(settings), settings.data, settings.checkpoints, app.state.corpora.source
     )

@@ -42,18 +42,33 @@ class Run:
     def id(self) -> str:
         return self.config.id
 
+    def require_step(self, step: int | None) -> None:
+        """Raises UnknownRun where there is no such snapshot."""
+        if step is not None and step not in self.steps:
+            raise UnknownRun(
+                f"run {self.id!r} has no snapshot at step {step}; it has {_listed(self.steps)}",
+                param="step",
+                code="unknown_snapshot",
+            )
+
+    def available(self, step: int | None) -> int | None:
+        """`step`, or for the final weights of a run that is still training its newest snapshot."""
+        if step is None and self.steps and not self.folder.weights_path().exists():
+            return self.steps[-1]
+        return step
+
     def metrics(self) -> list[Metric]:
         """All of them, from the disk. Raises UnusableRun, as `samples` does."""
         try:
             return self.folder.read_metrics()
         except BrokenRun as error:
-            raise _unusable(self.id, str(error)) from None
+            raise unusable(self.id, str(error)) from None
 
     def samples(self) -> list[Sample]:
         try:
             return self.folder.read_samples()
         except BrokenRun as error:
-            raise _unusable(self.id, str(error)) from None
+            raise unusable(self.id, str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -143,13 +158,8 @@ class Registry:
         """The shelf of that model, on loan; the first to ask loads it, the others wait."""
         with self._lock:
             run = self._find(id)
-            if step is not None and step not in run.steps:
-                raise UnknownRun(
-                    f"run {id!r} has no snapshot at step {step}; it has {_listed(run.steps)}",
-                    param="step",
-                    code="unknown_snapshot",
-                )
-            step = _available(run, step)
+            run.require_step(step)
+            step = run.available(step)
             stamp = run.folder.weights_stamp(step)
             shelf = self._shelves.get((id, step))
             is_new = shelf is None or shelf.stamp != stamp
@@ -192,7 +202,7 @@ class Registry:
                 known = self._known.get(run.id)
                 if step is None and known is not None and known.run is run:
                     self._known[run.id] = _Known(known.stamp, str(error))
-            raise _unusable(run.id, str(error)) from None
+            raise unusable(run.id, str(error)) from None
 
     def _find(self, id: str) -> Run:
         folder = RunFolder(self.folder / id)
@@ -205,7 +215,7 @@ class Registry:
             )
         known = self._known[id] = self._now(folder)
         if isinstance(known.run, str):
-            raise _unusable(id, known.run)
+            raise unusable(id, known.run)
         return known.run
 
     def _look(self) -> None:
@@ -267,7 +277,7 @@ def _read(folder: RunFolder) -> Run | str:
             kept=_of_the_weights(config, metrics),
             estimate=next((m.estimate for m in reversed(metrics) if m.estimate), None),
         )
-        folder.weight_bytes(_available(run, None))
+        folder.weight_bytes(run.available(None))
     except BrokenRun as error:
         return str(error)
     kinds = run.tokenizer.kind, run.config.tokenizer
@@ -287,14 +297,8 @@ def _of_the_weights(config: RunConfig, metrics: list[Metric]) -> Metric | None:
     return metrics[-1] if metrics else None
 
 
-def _available(run: Run, step: int | None) -> int | None:
-    """`step`, or for the final weights of a run that is still training its newest snapshot."""
-    if step is None and run.steps and not run.folder.weights_path().exists():
-        return run.steps[-1]
-    return step
-
-
-def _unusable(id: str, why: str) -> UnusableRun:
+def unusable(id: str, why: str) -> UnusableRun:
+    """The error for a run whose folder cannot be read."""
     return UnusableRun(f"run {id!r} cannot be used: {why}", code="broken_run")
 
 

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         description="A stream's events bring what has become ready in so long; the first at once.",
     )
     max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
+    max_import_bytes: int = Field(
+        1_000_000_000, ge=1, description="Largest model to bring in, unpacked as well."
+    )
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
     attention_cells: int = Field(
         64_000_000, ge=1, description="Largest layers x heads x T x T that is worked out."

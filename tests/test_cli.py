@@ -23,6 +23,7 @@ from model.attention import attention_maps
 from model.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "docs/runs.md", "docs/models.md")
 
 
 def sidelight(root: Path, *arguments: str) -> Result:
@@ -31,7 +32,7 @@ def sidelight(root: Path, *arguments: str) -> Result:
 
 
 def documented_commands() -> list[str]:
-    pages = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/runs.md"))
+    pages = "".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS)
     return re.findall(r"(?:\.venv/bin/|`)sidelight ([a-z][^`#\n]*[^`#\s])", pages)
 
 

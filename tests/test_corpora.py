@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from app.corpora import Corpora
 from app.errors import InvalidRequest, UnknownCorpus
+from app.hidden_folder import remove_leftovers
 from app.incoming_text import IncomingText
 from model.text_statistics import TextStatistics
 
@@ -102,10 +103,10 @@ def test_what_a_killed_server_leaves_goes_and_what_is_arriving_stays(tmp_path: P
     )
     assert uploading.stdout
     name = uploading.stdout.readline().strip()
-    corpora.tidy()
+    remove_leftovers(corpora.folder)
     assert os.listdir(tmp_path) == [name]
     uploading.kill()
     uploading.wait()
     assert corpora.ids() == ["tinyshakespeare"]
-    corpora.tidy()
+    remove_leftovers(corpora.folder)
     assert os.listdir(tmp_path) == []

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = sorted(path for folder in ("model", "app") for path in (ROOT / folder).rglob("*.py"))
+OURS = ("model", "app", "sidelight")
+PYTHON = sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 
@@ -20,6 +21,7 @@ MODEL_MAY_USE = {
     "llvmlite",
     "numba",
     "numpy",
+    "onnx",
     "psutil",
     "pydantic",
     "pydantic_core",
@@ -28,6 +30,7 @@ MODEL_MAY_USE = {
     "tokenizers",
     "torch",
 } | sys.stdlib_module_names
+CLIENT_MAY_USE = {"httpx", "numpy"} | sys.stdlib_module_names
 WEB = {"http", "urllib", "socket", "socketserver", "asyncio", "wsgiref", "xmlrpc"}
 LEAVES = {
     "attention_wire",
@@ -75,6 +78,7 @@ def layer(module: str) -> int:
 
 def test_there_is_something_to_check() -> None:
     assert {"model.gpt", "app.main", "app.routes.completions"} <= MODULES.keys()
+    assert {"sidelight.client", "sidelight.calls.writing"} <= MODULES.keys()
     assert {"api.js", "plotly.js", "state.js"} <= {path.name for path in SCRIPTS}
     assert "base.html" in {path.name for path in TEMPLATES}
 
@@ -99,6 +103,18 @@ def test_app_imports_run_one_way(module: str) -> None:
         else:
             together = module == "app.routes"
             assert layer(other) < layer(module) or together, f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("sidelight")])
+def test_the_client_needs_nothing_of_ours(module: str) -> None:
+    used = {name.split(".")[0] for name in imports(module)}
+    assert used <= CLIENT_MAY_USE | {"sidelight"}
+
+
+def test_nothing_of_ours_needs_the_client() -> None:
+    for module in MODULES:
+        if not module.startswith("sidelight"):
+            assert "sidelight" not in {name.split(".")[0] for name in imports(module)}, module
 
 
 def test_leaves_and_routes_do_no_tensor_work() -> None:
@@ -206,7 +222,7 @@ def test_templates_hold_no_inline_code(path: Path) -> None:
 
 
 def test_files_are_short() -> None:
-    folders = ("model", "app", "tests", "bench", "static/js", "static/css", "templates")
+    folders = (*OURS, "tests", "bench", "static/js", "static/css", "templates")
     kinds = {".py", ".js", ".css", ".html"}
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
@@ -215,11 +231,7 @@ def test_files_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    paths = [
-        path
-        for folder in ("model", "app", "tests", "bench")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    paths = [path for folder in (*OURS, "tests", "bench") for path in (ROOT / folder).rglob("*.py")]
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -12,7 +12,7 @@ from app import examples
 from app.corpora import CorpusSummary
 from app.deps import CorporaDep, SettingsDep
 from app.errors import ErrorReply, InvalidRequest, NoRoom
-from app.incoming_text import IncomingText
+from app.receiving import receive
 from model.corpus import CorpusError
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; it is for the log
@@ -74,7 +74,7 @@ async def upload(
         raise InvalidRequest(message, param="body", code="multipart")
     try:
         with corpora.receive(name) as incoming:
-            await _receive(request, incoming)
+            await receive(request, incoming.write)
             corpus, is_new = await run_in_threadpool(corpora.keep, incoming)
     except CorpusError as error:
         raise InvalidRequest(str(error), param="body", code="unusable_text") from None
@@ -102,16 +102,3 @@ def get_corpus(id: str, corpora: CorporaDep) -> CorpusSummary:
 def delete_corpus(id: str, corpora: CorporaDep) -> None:
     """Delete an uploaded text; the runs that were trained on it stay."""
     corpora.delete(id)
-
-
-async def _receive(request: Request, incoming: IncomingText) -> None:
-    """Raises CorpusError, but reads to the end before: many clients listen only then."""
-    problem: CorpusError | None = None
-    async for chunk in request.stream():
-        if problem is None:
-            try:
-                await run_in_threadpool(incoming.write, chunk)
-            except CorpusError as error:
-                problem = error
-    if problem:
-        raise problem

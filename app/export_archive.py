@@ -1,0 +1,64 @@
+"""A run on its way out: one zip of whatever the format consists of."""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from app.errors import InvalidRequest
+from app.hidden_folder import HiddenFolder
+from app.registry import Run, unusable
+from model.interop.errors import NotExportable
+from model.interop.exporting import ExportFormat, export_run
+from model.run_folder import BrokenRun
+
+EXPORTS = "exports"  # the folder, inside that of the data, where they are made
+COMPRESSED = {".json", ".jsonl", ".md", ".txt"}  # weights are noise to a compressor
+CHUNK = 1 << 20
+
+
+def export_archive(
+    run: Run, format: ExportFormat, step: int | None, room: Path
+) -> tuple[BinaryIO, int]:
+    """The zip as a file without a name, which goes when it is closed, and its size in bytes.
+
+    What is made on the way is made inside `room`. Raises UnknownRun for a step that the run does
+    not have, InvalidRequest, UnusableRun, OSError.
+    """
+    run.require_step(step)
+    if format != "run":
+        step = run.available(step)
+    with HiddenFolder(room) as scratch:
+        try:
+            files = export_run(run.folder, format, scratch.path, step)
+        except NotExportable as error:
+            raise InvalidRequest(str(error), param="format", code="not_exportable") from None
+        except BrokenRun as error:
+            raise unusable(run.id, str(error)) from None
+        archive = tempfile.TemporaryFile(dir=room)  # noqa: SIM115 - the caller closes it
+        try:
+            write_zip(files, archive)
+        except BaseException:
+            archive.close()
+            raise
+    size = archive.seek(0, os.SEEK_END)
+    archive.seek(0)
+    return archive, size
+
+
+def write_zip(files: dict[str, Path], archive: BinaryIO | Path) -> None:
+    """Raises OSError."""
+    with zipfile.ZipFile(archive, "w") as out:
+        for name, path in files.items():
+            compressed = Path(name).suffix in COMPRESSED
+            method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+            out.write(path, name, method)
+
+
+def chunks(archive: BinaryIO) -> Iterator[bytes]:
+    """All of it, then it is closed."""
+    with archive:
+        while chunk := archive.read(CHUNK):
+            yield chunk
