@@ -288,7 +288,7 @@ def test_a_full_disk_is_said_and_nothing_is_torn(tmp_path, text) -> None:
 
 def test_too_little_memory_is_said(tmp_path, text) -> None:
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30))
+        resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
 
     huge = SMALL.model_copy(update={"n_embd": 8192, "n_layer": 16})
     ended = run_process(tmp_path / "job", text, tmp_path / "ck", model=huge, preexec_fn=limit)

@@ -51,7 +51,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture(scope="module")
 def addresses(shipped: LiveServer) -> dict[str, str]:
     """Of every page, those of a job and of a sweep that have been trained among them."""
-    id = shipped.http.post("/api/sweeps", json=SWEEP).json()["id"]
+    text = (ROOT / "README.md").read_bytes() * 2  # quicker to learn and to be judged by than plays
+    corpus = shipped.http.post("/api/corpora?name=readme.md", content=text).json()["id"]
+    id = shipped.http.post("/api/sweeps", json=SWEEP | {"corpus": corpus}).json()["id"]
 
     def sweep() -> dict:
         return shipped.http.get(f"/api/sweeps/{id}").json()

@@ -55,7 +55,7 @@ def test_changes_reach_the_run(tmp_path: Path, text: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_trained_and_says_how_to_go_on(tmp_path: Path, text: Path) -> None:
-    long = [*SMALL, "train.max_iters=4000", "train.eval_interval=100", "train.snapshots=30"]
+    long = [*SMALL, "train.max_iters=2000", "train.eval_interval=100", "train.snapshots=30"]
     arguments = ["baseline", "--run-id", "mine", "--corpus", str(text), "--out"]
     folder = RunFolder(tmp_path / "mine")
     process = subprocess.Popen(
