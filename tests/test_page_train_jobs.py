@@ -94,7 +94,7 @@ def test_a_file_can_be_dropped(opened: Page) -> None:
         }""",
         TEXT + "dropped",
     )
-    opened.locator(".corpus-drop").dispatch_event("drop", {"dataTransfer": transfer})
+    opened.locator("#corpus-picker .drop-area").dispatch_event("drop", {"dataTransfer": transfer})
     expect(opened.get_by_label("Learn from")).to_have_value(re.compile("dropped"))
 
 

@@ -4,6 +4,15 @@ import { eventData } from "./sse.js";
 /**
  * @typedef {{ train_loss: number, val_loss: number }} Losses
  *
+ * @typedef {object} ImportedFrom
+ * @property {"nanogpt" | "huggingface" | "exercise"} layout
+ * @property {string} file the name of the file or folder
+ * @property {string} sha256 of the file with the weights
+ * @property {number | null} steps
+ * @property {number | null} val_loss as its own trainer estimated it
+ *
+ * @typedef {"run" | "safetensors" | "huggingface" | "onnx"} ExportFormat
+ *
  * @typedef {object} Metric one evaluation
  * @property {number} step
  * @property {number} train_loss
@@ -19,7 +28,8 @@ import { eventData } from "./sse.js";
  * @property {string} id
  * @property {string} kind "gpt", "bigram" or "ngram"
  * @property {string} title
- * @property {{ model: Record<string, unknown>, train: Record<string, unknown> | null }} config
+ * @property {{ model: Record<string, unknown>, train: Record<string, unknown> | null }} config train:
+ *   null where it is not known, as the text of many that were brought in
  * @property {number} params
  * @property {number | null} train_loss
  * @property {number | null} val_loss
@@ -28,7 +38,9 @@ import { eventData } from "./sse.js";
  * @property {Losses | null} estimate
  * @property {string} hypothesis
  * @property {string} outcome
- * @property {{ name: string, sha256: string, characters: number, canonical: boolean }} corpus
+ * @property {{ name: string, sha256: string, characters: number, canonical: boolean } | null} corpus
+ * @property {ImportedFrom | null} [imported] where it was brought in from
+ * @property {ExportFormat[]} [exports] as what it can be taken out
  * @property {number} block_size how many characters it can see
  * @property {number | null} n_layer
  * @property {number | null} n_head
@@ -39,10 +51,12 @@ import { eventData } from "./sse.js";
  * @property {{ run: string, step: number | null } | null} [init_from] whose weights it started from
  * @property {string | null} [device] what it was trained on, where that is known
  * @property {boolean} [training] whether it still is
+ * @property {string} [start] what an empty prompt starts from; a newline if nothing else is said
  *
  * @typedef {Run & { metrics: Metric[], samples: Sample[], vocabulary: string[] }} RunWithHistory
  *
  * @typedef {{ runs: Run[], broken: { id: string, reason: string }[] }} RunList
+ * @typedef {RunList & { max_import_bytes: number }} RunsReply
  */
 
 /**
@@ -101,7 +115,7 @@ export class ApiError extends Error {
 
 /**
  * @param {AbortSignal} [signal]
- * @returns {Promise<RunList>}
+ * @returns {Promise<RunsReply>}
  */
 export async function listRuns(signal) {
   return (await send("/api/runs", { signal })).json();
@@ -114,6 +128,44 @@ export async function listRuns(signal) {
  */
 export async function getRun(id, signal) {
   return (await send(`/api/runs/${encodeURIComponent(id)}`, { signal })).json();
+}
+
+/**
+ * Bring in a model.
+ * @param {Blob} content one file, or a zip of several
+ * @param {{ name: string, id?: string, title?: string, vocabulary?: string }} about what is empty, the
+ *   server finds out
+ * @param {{ onProgress?: (share: number) => void, signal?: AbortSignal }} [options]
+ * @returns {Promise<Run>}
+ */
+export function importRun(content, about, { onProgress, signal } = {}) {
+  const said = Object.entries(about).filter(([, value]) => value);
+  const path = `/api/runs?${new URLSearchParams(said)}`;
+  return upload(path, content, { type: "application/octet-stream", onProgress, signal });
+}
+
+/**
+ * @param {string} id of a run
+ * @param {ExportFormat} format
+ * @returns {string} the address of a file to download
+ */
+export function exportPath(id, format) {
+  return `/api/runs/${encodeURIComponent(id)}/export?format=${format}`;
+}
+
+/**
+ * Ask for a file without having it sent.
+ * @param {string} path
+ * @throws {ApiError} where it would be refused, with the reason
+ */
+export async function checkFile(path) {
+  try {
+    await send(path, { method: "HEAD" });
+  } catch (error) {
+    if (isAbort(error) || /** @type {ApiError} */ (error).disconnected) throw error;
+    const answer = await send(path); // only this one may have a body, which says why
+    await answer.body?.cancel();
+  }
 }
 
 /**

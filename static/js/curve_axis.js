@@ -3,7 +3,7 @@ import { perCharacter } from "./losses.js";
 
 /**
  * @typedef {Pick<import("./api.js").RunWithHistory, "config"> & {
- *   corpus?: { characters: number }, tokenizer?: string | null }} Trained
+ *   corpus?: { characters: number } | null, tokenizer?: string | null }} Trained
  * @typedef {"step" | "tokens" | "time"} Axis
  */
 

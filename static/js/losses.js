@@ -3,6 +3,7 @@
 /**
  * @typedef {import("./api.js").Run} Run
  * @typedef {Pick<Run, "tokenizer">} Tokenized
+ * @typedef {{ imported?: object | null, val_loss?: number | null }} Measured
  */
 
 /** So many runs are called by their names. */
@@ -25,11 +26,20 @@ export function tokenUnit(run) {
 }
 
 /**
- * @param {readonly Tokenized[]} runs
- * @returns {boolean} whether there are different tokenizers among them
+ * @param {Measured} run
+ * @returns {boolean} whether its losses were measured here, or are going to be
+ */
+export function isMeasured({ imported, val_loss }) {
+  return !imported || (val_loss ?? null) !== null;
+}
+
+/**
+ * @param {readonly (Tokenized & Measured)[]} runs
+ * @returns {boolean} whether there are different tokenizers among those with losses
  */
 export function tokenizersDiffer(runs) {
-  return new Set(runs.map(({ tokenizer }) => tokenizer ?? "character")).size > 1;
+  const measured = runs.filter(isMeasured);
+  return new Set(measured.map(({ tokenizer }) => tokenizer ?? "character")).size > 1;
 }
 
 /**
@@ -53,10 +63,11 @@ export function bitsPerCharacter(run) {
 /**
  * @param {Pick<Run, "corpus">} run
  * @param {Pick<Run, "corpus">} other
- * @returns {boolean} whether both were trained and validated on the same text
+ * @returns {boolean} whether both are known to be trained and validated on the same text
  */
 export function sameText(run, other) {
-  return run.corpus.sha256 === other.corpus.sha256;
+  const text = run.corpus?.sha256;
+  return text !== undefined && text === other.corpus?.sha256;
 }
 
 /**
@@ -72,11 +83,13 @@ export function lossChange(run, reference) {
 }
 
 /**
- * @param {readonly Pick<Run, "tokenizer" | "title">[]} runs
+ * @param {readonly (Pick<Run, "tokenizer" | "title"> & Measured)[]} runs
  * @returns {string} which of their losses are not per character; empty where all are
  */
 export function tokensNote(runs) {
-  const others = runs.filter((run) => !perCharacter(run)).map(({ title }) => title);
+  const others = runs
+    .filter((run) => isMeasured(run) && !perCharacter(run))
+    .map(({ title }) => title);
   if (!others.length) return "";
   const names = others.slice(0, NAMED).join(", ");
   const more = others.length > NAMED ? ` and ${others.length - NAMED} more` : "";

@@ -2,13 +2,14 @@
 import { announce } from "./announce.js";
 import { listRuns } from "./api.js";
 import { drawCurves } from "./curves.js";
-import { tokensNote } from "./losses.js";
+import { isMeasured, tokensNote } from "./losses.js";
 import { pageData } from "./page_data.js";
 import { bindControls } from "./runs/bound_controls.js";
 import { showSettings } from "./runs/config_diff.js";
 import { drawCost } from "./runs/cost_figure.js";
 import { deviceWarning, outcomes } from "./runs/cost_gain.js";
 import { showOutcomes } from "./runs/cost_list.js";
+import { ImportPanel } from "./runs/import_panel.js";
 import { RunHistories } from "./runs/run_histories.js";
 import { RunRows } from "./runs/run_rows.js";
 import { pageFields } from "./runs/runs_address.js";
@@ -17,6 +18,7 @@ import { SampleColumns } from "./runs/sample_columns.js";
 import { readAddress, writeAddress } from "./state.js";
 
 /** @typedef {import("./api.js").Run} Run */
+/** @typedef {import("./api.js").RunList} RunList */
 
 const MOST_PROMPTED = 4;
 const REFRESH_MS = 4000;
@@ -25,13 +27,13 @@ const REFRESH_MS = 4000;
 const byId = (id) => /** @type {any} */ (document.getElementById(id));
 
 class RunsPage {
-  #list = pageData();
-  #fields = pageFields(this.#runs, this.#reference);
-  #state = readAddress(this.#fields);
-  #ticked = new Set(this.#state.runs);
+  #list;
+  #fields;
+  #state;
+  #ticked;
   #histories = new RunHistories();
   /** @type {Map<string, number>} which number, and so which colour, each run has been given */
-  #numbers = new Map(this.#runs.map(({ id }, i) => [id, i]));
+  #numbers;
   #rows = new RunRows(byId("runs"), {
     sort: (key) => this.#sortBy(key),
     tick: (id, on) => this.#tick([id], on),
@@ -50,6 +52,15 @@ class RunsPage {
   #refreshing = false;
   #timer = 0;
 
+  /** @param {RunList} list with at least one run */
+  constructor(list) {
+    this.#list = list;
+    this.#fields = pageFields(this.#runs, this.#reference);
+    this.#state = readAddress(this.#fields);
+    this.#ticked = new Set(this.#state.runs);
+    this.#numbers = new Map(this.#runs.map(({ id }, i) => [id, i]));
+  }
+
   /** @returns {Run[]} */
   get #runs() {
     return this.#list.runs;
@@ -57,7 +68,9 @@ class RunsPage {
 
   /** What the others are compared with. */
   get #reference() {
-    return this.#runs.find(({ id }) => id === "baseline") ?? this.#runs[0];
+    const [first] = this.#runs;
+    const named = this.#runs.find(({ id }) => id === "baseline");
+    return named ?? this.#runs.find(({ imported }) => !imported) ?? first;
   }
 
   get #chosen() {
@@ -76,6 +89,14 @@ class RunsPage {
     document.addEventListener("visibilitychange", () => this.#refresh());
     new ResizeObserver(() => this.#showCost()).observe(byId("cost"));
     byId("copy-link").addEventListener("click", () => this.#copyLink());
+  }
+
+  /** Show a run that has just been brought in. @param {Run} run */
+  async welcome(run) {
+    const others = this.#runs.filter(({ id }) => id !== run.id);
+    this.#take(await listRuns().catch(() => ({ ...this.#list, runs: [...others, run] })));
+    this.#tick([run.id], true);
+    this.#rows.reveal(run.id);
   }
 
   /** @param {Run} run */
@@ -164,9 +185,9 @@ class RunsPage {
   async #showCurves() {
     const turn = ++this.#drawing;
     const { x, log, logy, smooth } = this.#state;
-    const chosen = this.#chosen;
-    byId("none-ticked").hidden = chosen.length > 0;
-    tell("curves-note", tokensNote(chosen));
+    const chosen = this.#chosen.filter(isMeasured);
+    byId("none-ticked").hidden = this.#chosen.length > 0;
+    tell("curves-note", [tokensNote(chosen), withoutCurve(this.#chosen)].join(" ").trim());
     const asked = await Promise.allSettled(chosen.map(({ id }) => this.#histories.get(id)));
     if (turn !== this.#drawing) return;
     const curves = asked.flatMap((answer, i) =>
@@ -225,7 +246,7 @@ class RunsPage {
     this.#schedule();
   }
 
-  /** @param {import("./api.js").RunList} list the newest */
+  /** @param {RunList} list the newest */
   #take(list) {
     const before = new Map(this.#runs.map((run) => [run.id, JSON.stringify(run)]));
     const changed = list.runs.filter((run) => before.get(run.id) !== JSON.stringify(run));
@@ -249,10 +270,21 @@ function tell(id, words) {
   element.hidden = words === "";
 }
 
-/** @param {import("./api.js").RunList} list */
+/**
+ * @param {readonly Run[]} runs
+ * @returns {string} which of them have no losses to draw; empty where all have
+ */
+function withoutCurve(runs) {
+  const titles = runs.filter((run) => !isMeasured(run)).map(({ title }) => title);
+  return titles.length ? `Brought in without losses, so no curve: ${titles.join(", ")}.` : "";
+}
+
+/** @param {RunList} list */
 function showWhatThereIs({ runs, broken }) {
   byId("no-runs").hidden = runs.length > 0;
-  byId("with-runs").hidden = runs.length === 0;
+  for (const part of document.querySelectorAll("[data-with-runs]")) {
+    /** @type {HTMLElement} */ (part).hidden = runs.length === 0;
+  }
   byId("broken").hidden = broken.length === 0;
   byId("broken-list").replaceChildren(
     ...broken.map(({ id, reason }) => {
@@ -263,5 +295,19 @@ function showWhatThereIs({ runs, broken }) {
   );
 }
 
-showWhatThereIs(pageData());
-if (pageData().runs.length) new RunsPage().start();
+/** @type {RunsPage | null} null as long as there are no runs */
+let runsPage = null;
+
+/** @param {RunList} list */
+function begin(list) {
+  showWhatThereIs(list);
+  if (!list.runs.length) return;
+  runsPage = new RunsPage(list);
+  runsPage.start();
+}
+
+begin(pageData());
+new ImportPanel(byId("bring-in"), async (run) => {
+  if (!runsPage) begin({ runs: [run], broken: [] });
+  await runsPage?.welcome(run);
+});

@@ -134,7 +134,7 @@ export class TokenText {
       element.dataset.index = String(this.#elements.length);
       element.className = `token tint-${tint(token.logprob)}`;
       if (token.text === "\n") element.classList.add("is-newline");
-      if (token.text === " ") element.classList.add("is-space");
+      if (token.text.startsWith(" ")) element.classList.add("is-space");
       this.#elements.push(element);
       this.#place(element);
     }

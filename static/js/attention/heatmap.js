@@ -3,14 +3,15 @@
 import { paintWeights } from "../compact_maps.js";
 import { glyphs } from "../glyphs.js";
 import { draw } from "../plotly.js";
-import { AxisLabels } from "./axis_labels.js";
+import { AxisLabels, roomFor } from "./axis_labels.js";
 
 /** @typedef {{ query: number, key: number }} Cell */
 /** @typedef {import("../colour_scale.js").Scale} Scale */
 
 /** Whoever goes from head to head does not wait for figures. */
 const DRAWN_AFTER_MS = 120;
-const MARGIN = { l: 30, r: 6, t: 30, b: 6 };
+/** What is free below the map and to its right, in pixels. */
+const REST = 6;
 
 export class Heatmap {
   /** @type {string[]} */
@@ -19,6 +20,7 @@ export class Heatmap {
   weights = new Float32Array();
   /** @type {Cell | null} */
   cell = null;
+  #room = roomFor([]);
   /** resolves when the figure shows what was shown last */
   drawn = Promise.resolve();
   /** @type {import("../plotly.js").Figure | null} */
@@ -39,7 +41,7 @@ export class Heatmap {
     this.row = add(this.area, "div", "heatmap-row");
     this.column = add(this.area, "div", "heatmap-column");
     const labels = /** @type {HTMLCanvasElement} */ (add(frame, "canvas", "heatmap-labels"));
-    this.labels = new AxisLabels(labels, MARGIN, () => this.#zoomed());
+    this.labels = new AxisLabels(labels, () => this.#zoomed());
     this.row.hidden = this.column.hidden = true;
     frame.addEventListener("keydown", (event) => this.#onKey(event));
     frame.addEventListener("pointermove", (event) => this.#onPoint(event));
@@ -56,6 +58,8 @@ export class Heatmap {
   show(weights, tokens, colouring, { rough = false } = {}) {
     if (glyphs(tokens.join("")) !== glyphs(this.tokens.join(""))) this.#figure = null;
     Object.assign(this, { weights, tokens });
+    this.#room = roomFor(tokens);
+    this.frame.style.setProperty("--room", `${this.#room}px`);
     this.canvas.hidden = false;
     paintWeights(this.canvas, weights, tokens.length, colouring);
     this.#zoomed();
@@ -105,7 +109,7 @@ export class Heatmap {
     const whole = [-0.5, this.length - 0.5];
     place(this.canvas, "top", "height", whole, y);
     place(this.canvas, "left", "width", whole, x);
-    this.labels.draw(this.tokens, x, y);
+    this.labels.draw(this.tokens, x, y, { room: this.#room, rest: REST });
     this.mark(this.cell);
   }
 
@@ -133,7 +137,7 @@ export class Heatmap {
     const axis = { showticklabels: false, showgrid: false, zeroline: false, ticks: "" };
     const end = this.length - 0.5;
     return {
-      margin: MARGIN,
+      margin: { l: this.#room, t: this.#room, r: REST, b: REST },
       xaxis: { ...axis, side: "top", range: [-0.5, end] },
       yaxis: { ...axis, range: [end, -0.5] },
       dragmode: "zoom",

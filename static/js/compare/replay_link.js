@@ -23,7 +23,7 @@ export function replayAddress({ run, step, prompt, before, after, sampling }) {
   if (!run.attention) return null;
   const { temperature, top_k, top_p, seed } = sampling;
   const drawing = { run: run.id, step, temperature, top_k, top_p, seed };
-  const start = [...(prompt || "\n")]; // an empty prompt starts from a new line
+  const start = [...(prompt || (run.start ?? "\n"))];
   const read = [...start, ...before];
   const rest = [...after];
   /** @param {number} from @param {number} to what of the text the address has */

@@ -1,6 +1,7 @@
 // Choosing a run, with what one needs to know to choose.
 import { differences } from "../differences.js";
 import { millions } from "../format.js";
+import { originName } from "../run_origin.js";
 
 /** @typedef {import("../api.js").Run} Run */
 /** @typedef {import("../api.js").RunList} RunList */
@@ -30,12 +31,13 @@ export function fillRunPicker(select, { runs, broken }, chosen) {
 /**
  * @param {Run} run
  * @param {number | null} step of its training
- * @returns {string} loss at the end, parameters, context
+ * @returns {string} loss at the end, or where it was brought in from, parameters, context
  */
 export function runFacts(run, step) {
   const loss =
     run.val_loss === null || step !== null ? [] : [`val loss ${run.val_loss.toFixed(4)}`];
-  return [...loss, millions(run.params), `context ${run.block_size}`].join(" · ");
+  const from = run.imported ? [`from ${originName(run.imported)}`] : [];
+  return [...loss, ...from, millions(run.params), `context ${run.block_size}`].join(" · ");
 }
 
 /**

@@ -1,9 +1,9 @@
 // The settings of several runs, side by side: a row for each setting, a column for each run.
-import { settings, shown } from "../differences.js";
+import { setting, settingNames, settings, UNKNOWN } from "../differences.js";
 
 /**
  * @typedef {import("../api.js").Run} Run
- * @typedef {{ text: string, different: boolean }} Cell different: not as in the reference run
+ * @typedef {{ text: string, different: boolean }} Cell different: known not to be as in the reference
  * @typedef {{ group: string, name: string, cells: Cell[] }} Row
  */
 
@@ -18,12 +18,15 @@ export function settingRows(runs, reference, { all }) {
   /** @type {Row[]} */
   const rows = [];
   for (const group of Object.keys(usual)) {
-    for (const name of new Set([usual, ...each].flatMap((one) => Object.keys(one[group])))) {
-      const texts = each.map((one) => shown(one[group][name]));
+    for (const name of settingNames([usual, ...each].map((one) => one[group]))) {
+      const texts = each.map((one) => setting(one[group], name));
       if (!texts.some((text) => text !== "–")) continue;
       if (!all && texts.every((text) => text === texts[0])) continue;
-      const expected = shown(usual[group][name]);
-      const cells = texts.map((text) => ({ text, different: text !== expected }));
+      const expected = setting(usual[group], name);
+      const cells = texts.map((text) => {
+        const known = ![text, expected].includes(UNKNOWN);
+        return { text, different: known && text !== expected };
+      });
       rows.push({ group, name, cells });
     }
   }
@@ -78,6 +81,7 @@ function line({ name, cells }) {
     const cell = element.insertCell();
     if (!different) {
       cell.textContent = text;
+      cell.classList.toggle("is-unknown", text === UNKNOWN);
       continue;
     }
     const mark = document.createElement("mark");

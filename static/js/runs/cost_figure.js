@@ -1,6 +1,6 @@
 // Minutes of training against validation loss, a point for each run.
 
-import { bitsPerCharacter, perCharacter } from "../losses.js";
+import { bitsPerCharacter, isMeasured, perCharacter } from "../losses.js";
 import { colour, draw } from "../plotly.js";
 import { runColour } from "../run_look.js";
 import { sentence } from "./cost_gain.js";
@@ -24,7 +24,8 @@ const MANY = 12;
  * @param {{ logX: boolean, numberOf: (run: Run) => number }} options
  */
 export async function drawCost(element, outcomes, reference, { logX, numberOf }) {
-  const bits = ![...outcomes.map(({ run }) => run), reference].every(perCharacter);
+  const runs = [...outcomes.map(({ run }) => run), reference].filter(isMeasured);
+  const bits = !runs.every(perCharacter);
   const dots = outcomes.flatMap((outcome) => {
     const y = bits ? bitsPerCharacter(outcome.run) : outcome.run.val_loss;
     if (outcome.minutes === null || y === null || (logX && outcome.minutes <= 0)) return [];

@@ -1,6 +1,6 @@
 // What each run cost, in minutes of training, against what it brought, in validation loss.
 import { grouped } from "../format.js";
-import { bitsPerCharacter, lossChange, perCharacter, sameText } from "../losses.js";
+import { bitsPerCharacter, isMeasured, lossChange, perCharacter, sameText } from "../losses.js";
 
 /**
  * @typedef {import("../api.js").Run} Run
@@ -48,6 +48,9 @@ export function sentence({ run, minutes, times, change, perMinute }, reference) 
   if (run === reference) {
     const loss = run.val_loss === null ? "" : `, validation loss ${run.val_loss.toFixed(4)}`;
     return `${title}: ${spent(minutes)}${loss}. The others are measured against it.`;
+  }
+  if (minutes === null && !isMeasured(run)) {
+    return `${title}: brought in, so neither its time nor its loss was measured here.`;
   }
   const cost = times === null ? spent(minutes) : timesWords(times, reference);
   const place = run.device && run.device !== reference.device ? ` on ${run.device}` : "";
@@ -111,6 +114,7 @@ function changeWords(run, reference, change) {
  */
 function incomparable(run, reference) {
   if (run.val_loss === null) return "no validation loss yet";
+  if (!run.corpus || !reference.corpus) return "a text nobody knows, so its loss does not compare";
   if (!sameText(run, reference)) return "another text, so its loss does not compare";
   const unknown = bitsPerCharacter(run) === null;
   return unknown ? "other tokens, so its loss does not compare" : "nothing to compare it with";

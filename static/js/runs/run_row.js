@@ -2,6 +2,8 @@
 // person has opened or focused in it stays so.
 import { link } from "../elements.js";
 import { runColourName, runDash } from "../run_look.js";
+import { originSentence } from "../run_origin.js";
+import { exportLine } from "./export_links.js";
 import { changes } from "./runs_table.js";
 
 /**
@@ -31,6 +33,7 @@ export class RunRow {
     this.changed = document.createElement("td");
     this.changed.className = "changed";
     this.element.append(tick, this.name, this.changed);
+    this.element.addEventListener("animationend", () => this.element.classList.remove("is-new"));
     /** @type {HTMLTableCellElement[]} */
     this.numbers = [];
     this.told = "";
@@ -54,12 +57,22 @@ export class RunRow {
   /** @param {Run} run @param {Run} reference */
   #showWords(run, reference) {
     const apart = changes(run, reference);
-    const told = JSON.stringify([run.title, run.hypothesis, run.outcome, run.training, apart]);
+    const { title, hypothesis, outcome, training, imported, exports } = run;
+    const told = JSON.stringify([title, hypothesis, outcome, training, imported, exports, apart]);
     if (told === this.told) return;
     this.told = told;
     const open = this.name.querySelector("details")?.open ?? false;
     this.name.replaceChildren(details(run, open));
     this.changed.replaceChildren(...chips(apart).flatMap((one) => [one, " "]));
+  }
+
+  /** Open it, and take whoever waits for it there. */
+  reveal() {
+    const opened = this.name.querySelector("details");
+    if (opened) opened.open = true;
+    this.element.classList.add("is-new");
+    this.element.scrollIntoView({ block: "center" });
+    this.name.querySelector("summary")?.focus({ preventScroll: true });
   }
 
   /** @param {string[]} texts */
@@ -87,23 +100,40 @@ function details(run, open) {
   element.open = open;
   const summary = document.createElement("summary");
   summary.append(run.title);
-  if (run.training) {
-    const mark = document.createElement("span");
-    mark.className = "chip is-training";
-    mark.textContent = "training";
-    summary.append(" ", mark);
-  }
+  if (run.training) summary.append(" ", mark("training", "chip is-training"));
+  if (run.imported) summary.append(" ", mark("imported", "chip"));
   element.append(
     summary,
     ...paragraph("Hypothesis", run.hypothesis),
     ...paragraph("Outcome", run.outcome),
+    ...origin(run),
   );
   const links = document.createElement("p");
   links.append(link(`/?runs=${run.id}`, "Prompt it"));
   if (run.attention) links.append(" · ", link(`/attention?run=${run.id}`, "Look inside"));
   links.append(" · ", link(`/train?from=${run.id}`, "Train a variation"));
-  element.append(links);
+  element.append(links, ...exportLine(run));
   return element;
+}
+
+/** @param {string} words @param {string} className */
+function mark(words, className) {
+  const element = document.createElement("span");
+  element.className = className;
+  element.textContent = words;
+  return element;
+}
+
+/**
+ * @param {Run} run
+ * @returns {HTMLElement[]} where it comes from, if it was not trained here
+ */
+function origin({ imported }) {
+  if (!imported) return [];
+  const element = document.createElement("p");
+  element.textContent = `${originSentence(imported)}.`;
+  element.title = `SHA-256 of its weights' file: ${imported.sha256}`;
+  return [element];
 }
 
 /**
@@ -139,9 +169,7 @@ function chips(differences) {
  * @param {string} title
  */
 function chip(words, title) {
-  const element = document.createElement("span");
-  element.className = "chip is-different";
-  element.textContent = words;
+  const element = mark(words, "chip is-different");
   element.title = title;
   return element;
 }

@@ -49,6 +49,11 @@ export class RunRows {
     if (!same) this.body.replaceChildren(...lines);
   }
 
+  /** @param {string} id of a run that has been shown */
+  reveal(id) {
+    this.#rows.get(id)?.reveal();
+  }
+
   /** @param {TableLook} look */
   #showHead({ runs, columns, sort, descending, ticked }) {
     const count = runs.filter(({ id }) => ticked.has(id)).length;

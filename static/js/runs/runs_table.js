@@ -27,7 +27,7 @@ export function columns(reference, runs) {
       value: (/** @type {Run} */ run) => changes(run, reference).length,
     },
     column("params", "Parameters", (run) => run.params, grouped),
-    column("steps", "Steps", (run) => Number(run.config.train?.max_iters ?? 0), grouped),
+    column("steps", "Steps", steps, grouped),
     column("time", "Time", (run) => run.wall_time_s, duration, "Wall time"),
     column("train_loss", "Training loss", (run) => run.train_loss, loss),
     column("val_loss", "Validation loss", (run) => run.val_loss, loss),
@@ -83,6 +83,15 @@ function column(key, name, value, format, title) {
     return number === null ? "" : format(number);
   };
   return { key, name, title, value, text };
+}
+
+/**
+ * @param {Run} run
+ * @returns {number | null} null where nobody knows
+ */
+function steps({ config, imported }) {
+  const known = imported?.steps ?? config.train?.max_iters;
+  return known === undefined || known === null ? null : Number(known);
 }
 
 /** @param {number} value */

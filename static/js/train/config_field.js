@@ -1,9 +1,9 @@
 // One hyperparameter in the form: name, control, explanation, and what it was.
 
+import { clearProblem, showProblem } from "../field_problem.js";
 import { copyOf, part } from "../parts.js";
 import { controlOf } from "./config_control.js";
 import { parseValue, shownValue } from "./config_schema.js";
-import { clearProblem, showProblem } from "./field_problem.js";
 
 /** @typedef {import("./config_schema.js").ConfigField} ConfigField */
 /** @typedef {import("./config_schema.js").Value} Value */

@@ -1,9 +1,11 @@
 // Choosing the text to learn from, and bringing an own one.
 import { announce } from "../announce.js";
 import { ApiError, isAbort } from "../api.js";
-import { bytes, grouped, percent } from "../format.js";
+import { listenToDrops } from "../drop_area.js";
+import { bytes, grouped } from "../format.js";
 import { listCorpora, removeCorpus, uploadCorpus } from "../jobs_api.js";
 import { part } from "../parts.js";
+import { UploadBar } from "../upload_bar.js";
 import { CorpusFacts } from "./corpus_facts.js";
 
 /** @typedef {import("../jobs_api.js").Corpus} Corpus */
@@ -18,6 +20,7 @@ export class CorpusPicker {
   #onChange;
   #select;
   #facts;
+  #bar;
   #wanted = "";
   /** @type {AbortController | null} */
   #uploading = null;
@@ -33,6 +36,7 @@ export class CorpusPicker {
     this.#onChange = onChange;
     this.#select = /** @type {HTMLSelectElement} */ (part(element, "select"));
     this.#facts = new CorpusFacts(part(element, "facts"));
+    this.#bar = new UploadBar(part(element, "upload"), () => this.#uploading?.abort());
     this.#fill();
     this.#listen();
     void this.refresh();
@@ -88,28 +92,9 @@ export class CorpusPicker {
       if (file.files?.[0]) void this.#upload(file.files[0]);
       file.value = "";
     });
-    part(this.#element, "stop").addEventListener("click", () => this.#uploading?.abort());
     part(this.#element, "remove").addEventListener("click", () => this.#remove());
-    this.#listenToDrops();
-  }
-
-  /** A file that misses the place for it would take the page, and the form, away. */
-  #listenToDrops() {
-    const place = part(this.#element, "drop");
-    for (const kind of /** @type {const} */ (["dragover", "drop"])) {
-      document.addEventListener(kind, (event) => {
-        if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-      });
-    }
-    place.addEventListener("dragover", () => place.classList.add("is-target"));
-    place.addEventListener("dragleave", ({ relatedTarget }) => {
-      const inside = relatedTarget instanceof Node && place.contains(relatedTarget);
-      if (!inside) place.classList.remove("is-target");
-    });
-    place.addEventListener("drop", (event) => {
-      place.classList.remove("is-target");
-      const file = event.dataTransfer?.files[0];
-      if (file) void this.#upload(file);
+    listenToDrops(part(this.#element, "drop"), ({ files: [dropped] }) => {
+      if (dropped) void this.#upload(dropped);
     });
   }
 
@@ -136,22 +121,22 @@ export class CorpusPicker {
       if (!isAbort(error)) this.#complain(`${file.name}: ${reasonOf(error)}`);
     } finally {
       if (this.#uploading === uploading) this.#uploading = null;
-      if (!this.#uploading) this.#showUpload("", 0);
+      if (!this.#uploading) this.#hideUpload();
     }
   }
 
   /**
-   * @param {string} name of what is on its way; empty when nothing is
+   * @param {string} name of what is on its way
    * @param {number} share of it that has gone
    */
   #showUpload(name, share) {
-    part(this.#element, "upload").hidden = name === "";
-    part(this.#element, "drop-hint").hidden = name !== "";
-    const words = share < 1 ? percent(share) : "the server reads it";
-    part(this.#element, "upload-name").textContent = `${name}: ${words}`;
-    const bar = /** @type {HTMLProgressElement} */ (part(this.#element, "progress"));
-    if (share < 1) bar.value = share;
-    else bar.removeAttribute("value");
+    part(this.#element, "drop-hint").hidden = true;
+    this.#bar.show(name, share);
+  }
+
+  #hideUpload() {
+    part(this.#element, "drop-hint").hidden = false;
+    this.#bar.hide();
   }
 
   /** @param {string} id */

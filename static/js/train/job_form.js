@@ -196,13 +196,11 @@ export class JobForm {
   #readUsual() {
     const { chosen } = this.#starting;
     const usual = { hypothesis: chosen.hypothesis, title: "", tokenizer: tokenizerOf(chosen) };
-    if (!("corpus" in chosen)) {
-      this.#usual = { ...usual, corpus: this.#corpus.usual };
-      return;
-    }
-    const corpus = this.#corpus.idOf(chosen.corpus);
-    if (!corpus) announce(`The text of ${chosen.id}, ${chosen.corpus.name}, is not here`);
-    this.#usual = { ...usual, title: chosen.title, corpus: corpus || this.#corpus.usual };
+    if ("corpus" in chosen) usual.title = chosen.title;
+    const text = "corpus" in chosen ? chosen.corpus : null; // null, too, where nobody knows it
+    const corpus = text && this.#corpus.idOf(text);
+    if (text && !corpus) announce(`The text of ${chosen.id}, ${text.name}, is not here`);
+    this.#usual = { ...usual, corpus: corpus || this.#corpus.usual };
   }
 
   #reference() {

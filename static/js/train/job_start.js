@@ -1,8 +1,8 @@
 // From the form to the server: the check while it is changed, the start, and what is wrong.
 
+import { clearProblems, fieldOf, focusFirstProblem, showProblem } from "../field_problem.js";
 import { startJob, startSweep } from "../jobs_api.js";
 import { byId, part } from "../parts.js";
-import { clearProblems, fieldOf, focusFirstProblem, showProblem } from "./field_problem.js";
 import { JobCheck } from "./job_check.js";
 
 /** @typedef {import("../api.js").ApiError} ApiError */

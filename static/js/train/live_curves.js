@@ -1,6 +1,7 @@
 // The losses of a run that is training, beside runs that have been trained.
 import { getRun, listRuns } from "../api.js";
 import { drawCurves } from "../curves.js";
+import { isMeasured } from "../losses.js";
 import { part } from "../parts.js";
 import { BesidePicker } from "./beside_picker.js";
 
@@ -26,13 +27,13 @@ export class LiveCurves {
 
   /**
    * @param {HTMLElement} element
-   * @param {{ runs: readonly { id: string, title: string }[], beside: readonly string[],
+   * @param {{ runs: readonly import("../api.js").Run[], beside: readonly string[],
    *   onBeside: (ids: string[]) => void }} options beside: the runs to draw at first
    */
   constructor(element, { runs, beside, onBeside }) {
     this.element = element;
     const details = /** @type {HTMLDetailsElement} */ (this.#part("beside"));
-    this.picker = new BesidePicker(details, runs, beside, () => {
+    this.picker = new BesidePicker(details, runs.filter(isMeasured), beside, () => {
       onBeside(this.picker.chosen);
       this.#draw();
     });
@@ -68,7 +69,7 @@ export class LiveCurves {
   /** Those that were trained since the page was opened, too. */
   async #offerNewRuns() {
     try {
-      this.picker.runs = (await listRuns()).runs;
+      this.picker.runs = (await listRuns()).runs.filter(isMeasured);
       this.picker.show(this.#own);
     } catch {
       // Those that the page knows stay.

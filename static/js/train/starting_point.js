@@ -42,7 +42,7 @@ export class StartingPoint {
     this.setRuns(runs);
     this.#run.addEventListener("change", () => this.#choose(this.#run.value));
     this.#weights.addEventListener("change", () => {
-      this.#showWeights();
+      this.#showAbout();
       onWeights();
     });
     this.#step.addEventListener("change", onWeights);
@@ -74,7 +74,7 @@ export class StartingPoint {
     this.#weights.checked = weights;
     this.#fillSteps(run);
     if (step !== null && run?.steps.includes(step)) this.#step.value = String(step);
-    this.#showWeights();
+    this.#showAbout();
   }
 
   /** @param {Run[]} runs */
@@ -90,7 +90,7 @@ export class StartingPoint {
   /** @param {boolean} several whether several runs are started, which all begin anew */
   setSeveral(several) {
     this.#several = several;
-    this.#showWeights();
+    this.#showAbout();
   }
 
   /** @param {string} from a run's id, or none */
@@ -121,8 +121,11 @@ export class StartingPoint {
     this.#step.replaceChildren(new Option("the final ones", ""), ...steps);
   }
 
-  #showWeights() {
+  #showAbout() {
     const run = this.#runs.find(({ id }) => id === this.#run.value);
+    const unknown = run ? unknownWords(run) : "";
+    part(this.#element, "unknown").hidden = unknown === "";
+    part(this.#element, "unknown").textContent = unknown;
     part(this.#element, "weights-field").hidden = !run || run.kind === "ngram" || this.#several;
     this.#step.hidden = !this.#weights.checked;
     part(this.#element, "weights-note").hidden = !this.#weights.checked;
@@ -147,4 +150,15 @@ export class StartingPoint {
     part(card, "hypothesis").textContent = preset.hypothesis;
     return card;
   }
+}
+
+/**
+ * @param {Run} run
+ * @returns {string} what of it nobody knows, as of one that was brought in, and what takes its place
+ */
+function unknownWords({ config, corpus }) {
+  if (config.train && corpus) return "";
+  if (config.train) return "Which text it learned from is not known: choose one below.";
+  const what = corpus ? "How it was trained is" : "How it was trained, and on which text, is";
+  return `${what} not known: that begins with the usual values.`;
 }

@@ -1,8 +1,8 @@
 // One hyperparameter that varies in a sweep, and the values it takes.
 
+import { clearProblem, showProblem } from "../field_problem.js";
 import { copyOf, part } from "../parts.js";
 import { parseValue } from "./config_schema.js";
-import { clearProblem, showProblem } from "./field_problem.js";
 
 /** @typedef {import("./config_schema.js").ConfigField} ConfigField */
 /** @typedef {import("./config_schema.js").Value} Value */

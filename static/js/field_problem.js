@@ -19,13 +19,15 @@ export function fieldOf(root, param) {
 /**
  * @param {HTMLElement} field
  * @param {string} message
+ * @param {{ aloud?: boolean }} [options] aloud: read out at once, and not only at the field
  */
-export function showProblem(field, message) {
+export function showProblem(field, message, { aloud = false } = {}) {
   clearProblem(field);
   const words = document.createElement("p");
   words.className = "field-problem";
   words.id = `problem-${field.dataset.param}`;
-  words.textContent = message[0].toUpperCase() + message.slice(1);
+  if (aloud) words.setAttribute("role", "alert");
+  words.textContent = asSentence(message);
   field.append(words);
   field.classList.add("is-wrong");
   for (const control of controls(field)) {
@@ -36,6 +38,14 @@ export function showProblem(field, message) {
     outer.open = true;
     outer = outer.parentElement?.closest("details") ?? null;
   }
+}
+
+/**
+ * @param {HTMLElement} field
+ * @returns {string} what is said to be wrong with it; empty where nothing is
+ */
+export function problemOf(field) {
+  return field.querySelector(":scope > .field-problem")?.textContent ?? "";
 }
 
 /** @param {HTMLElement} field */
@@ -84,6 +94,11 @@ function controls(field) {
   );
   const typed = [...found].filter(({ type }) => type !== "checkbox");
   return typed.length > 0 ? typed : [...found];
+}
+
+/** @param {string} message @returns {string} a name of a file or a setting stays as it is written */
+function asSentence(message) {
+  return /^[a-z]+\b(?![._:])/.test(message) ? message[0].toUpperCase() + message.slice(1) : message;
 }
 
 /** @param {Element} control */
