@@ -176,7 +176,7 @@ def runs(checkpoints: Checkpoints = None) -> None:
     from app.run_listing import list_runs
 
     settings = _settings(checkpoints)
-    listed = list_runs(Registry(settings.checkpoints, 0))
+    listed = list_runs(Registry(settings.checkpoints, 0), (), settings.max_import_bytes)
     rows = [
         [run.id, run.title, f"{run.params:,}", *map(_loss, (run.train_loss, run.val_loss))]
         for run in listed.runs

@@ -186,9 +186,9 @@ class Corpora:
             preview=text.preview,
             **_counts(text.statistics),
         )
-        write_atomically(text.folder / ABOUT_FILE, corpus.model_dump_json(indent=1).encode())
-        text.folder.chmod(0o755)
-        text.folder.rename(self.folder / corpus.id)
+        write_atomically(text.path / ABOUT_FILE, corpus.model_dump_json(indent=1).encode())
+        text.path.chmod(0o755)
+        text.path.rename(self.folder / corpus.id)
         return corpus
 
     def _builtin(self) -> CorpusSummary:

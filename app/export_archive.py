@@ -11,7 +11,7 @@ from app.errors import InvalidRequest
 from app.hidden_folder import HiddenFolder
 from app.registry import Run, unusable
 from model.interop.errors import NotExportable
-from model.interop.exporting import ExportFormat, export_run
+from model.interop.exporting import ExportFormat, export_run, require_exportable
 from model.run_folder import BrokenRun
 
 EXPORTS = "exports"  # the folder, inside that of the data, where they are made
@@ -24,17 +24,15 @@ def export_archive(
 ) -> tuple[BinaryIO, int]:
     """The zip as a file without a name, which goes when it is closed, and its size in bytes.
 
-    What is made on the way is made inside `room`. Raises UnknownRun for a step that the run does
-    not have, InvalidRequest, UnusableRun, OSError.
+    What is made on the way is made inside `room`. Raises what `check_export` does,
+    UnusableRun, OSError.
     """
-    run.require_step(step)
+    check_export(run, format, step)
     if format != "run":
         step = run.available(step)
     with HiddenFolder(room) as scratch:
         try:
             files = export_run(run.folder, format, scratch.path, step)
-        except NotExportable as error:
-            raise InvalidRequest(str(error), param="format", code="not_exportable") from None
         except BrokenRun as error:
             raise unusable(run.id, str(error)) from None
         archive = tempfile.TemporaryFile(dir=room)  # noqa: SIM115 - the caller closes it
@@ -46,6 +44,15 @@ def export_archive(
     size = archive.seek(0, os.SEEK_END)
     archive.seek(0)
     return archive, size
+
+
+def check_export(run: Run, format: ExportFormat, step: int | None) -> None:
+    """Raises UnknownRun for a step that the run does not have, InvalidRequest."""
+    run.require_step(step)
+    try:
+        require_exportable(run.config, format, step)
+    except NotExportable as error:
+        raise InvalidRequest(str(error), param="format", code="not_exportable") from None
 
 
 def write_zip(files: dict[str, Path], archive: BinaryIO | Path) -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from app.errors import Conflict, InvalidRequest
 from app.hidden_folder import HiddenFolder
@@ -13,8 +11,8 @@ from model.run_folder import RunFolder
 from model.tokenizer import Tokenizer
 
 
-class IncomingModel:
-    """Makes a run of foreign files in a hidden folder, which is gone in the end."""
+class IncomingModel(HiddenFolder):
+    """Makes a run of foreign files out of sight; what is left of that goes in the end."""
 
     def __init__(
         self,
@@ -23,21 +21,10 @@ class IncomingModel:
         is_taken: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`is_taken` tells of ids that no folder has yet. Raises OSError."""
+        super().__init__(checkpoints)
         self._checkpoints, self._most_bytes = checkpoints, most_bytes
         self._is_taken = is_taken
-        self._hidden = HiddenFolder(checkpoints)
-        self.upload = self._hidden.path / "upload"  # where to write what is received
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hidden.__exit__(kind, error, trace)
+        self.upload = self.path / "upload"  # where to write what is received
 
     def bring_in(
         self,
@@ -56,7 +43,7 @@ class IncomingModel:
         place = self._checkpoints / id
         if place.exists() or self._is_taken(id):
             raise _taken(id)
-        made = self._hidden.path / "made"
+        made = self.path / "made"
         made.mkdir()
         try:
             run = bring_in(

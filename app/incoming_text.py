@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from app.hidden_folder import HiddenFolder
 from model.corpus import BYTE_ORDER_MARK, CorpusError, not_utf8, require_learnable
@@ -16,7 +15,7 @@ TEXT_FILE = "text.txt"
 PREVIEW_CHARACTERS = 500
 
 
-class IncomingText:
+class IncomingText(HiddenFolder):
     """Writes a `text.txt` in a hidden folder, which goes in the end unless it has been renamed."""
 
     def __init__(self, parent: Path, name: str) -> None:
@@ -28,12 +27,8 @@ class IncomingText:
         self._hash = hashlib.sha256()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._read = 0  # bytes, a byte order mark among them
-        self._hidden = HiddenFolder(parent)
-        self.folder = self._hidden.path
-        self._file = (self.folder / TEXT_FILE).open("wb")
-
-    def __enter__(self) -> Self:
-        return self
+        super().__init__(parent)
+        self._file = (self.path / TEXT_FILE).open("wb")
 
     def __exit__(
         self,
@@ -43,7 +38,7 @@ class IncomingText:
     ) -> None:
         with suppress(OSError):  # a full disk, which is known by now
             self._file.close()
-        self._hidden.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
 
     @property
     def sha256(self) -> str:

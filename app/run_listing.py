@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.prompting import start_ids
 from app.registry import Registry, Run
 from model.config import (
     BigramConfig,
@@ -65,6 +66,9 @@ class RunSummary(BaseModel):
     attention: bool = Field(description="Whether there are heads to look into.")
     init_from: InitFrom | None = Field(description="The run whose weights it started from.")
     device: str | None = Field(description="What it was trained on, where known.")
+    start: str = Field(
+        description="What an empty prompt starts from: the token between two texts, or a newline."
+    )
     training: bool = Field(description="Whether a job is training it, or waits to.")
     created: datetime
 
@@ -91,14 +95,16 @@ class RunList(BaseModel):
 
     runs: list[RunSummary]
     broken: list[BrokenFolder]
+    max_import_bytes: int = Field(description="Largest model that may be brought in.")
 
 
-def list_runs(registry: Registry, training: Collection[str] = ()) -> RunList:
+def list_runs(registry: Registry, training: Collection[str], max_import_bytes: int) -> RunList:
     """All runs, by id; `training` are the ids of those that jobs are making."""
     runs, broken = registry.listing()
     return RunList(
         runs=[summary(run, training) for run in runs],
         broken=[BrokenFolder(id=id, reason=why) for id, why in broken.items()],
+        max_import_bytes=max_import_bytes,
     )
 
 
@@ -130,6 +136,7 @@ def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
         attention=gpt is not None,
         init_from=config.init_from,
         device=config.device,
+        start="".join(map(run.tokenizer.token_text, start_ids(run.tokenizer))),
         training=run.id in training,
         created=config.created,
     )

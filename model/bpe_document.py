@@ -35,7 +35,6 @@ ALLOWED: dict[str, tuple[object, ...]] = {
     "model.byte_fallback": (None, False),
     "model.ignore_merges": (None, False),
     "normalizer": (None,),
-    "post_processor.type": (None, "ByteLevel"),  # which moves offsets, not tokens
     "decoder.type": ("ByteLevel",),
 }
 
@@ -112,6 +111,10 @@ def read_document(content: object) -> BytePairs:
     for path, allowed in ALLOWED.items():
         if (found := _at(content, path)) not in allowed:
             raise ValueError(f"{path} is {_shown(found)}: only {_shown(allowed[0])} can be read")
+    if not _adds_nothing(processor := content.get("post_processor")):
+        raise ValueError(
+            f"post_processor is {_shown(processor)}: only one that adds no tokens is read"
+        )
     try:
         document = _Document.model_validate(content)
     except ValidationError as error:
@@ -129,6 +132,16 @@ def pre_tokenizer(words: Words) -> PreTokenizer:
         return ByteLevel(add_prefix_space=False, use_regex=True)
     bounded = Split(tokenizers.Regex(BOUNDED_WORDS), behavior="isolated")
     return Steps([bounded, ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _adds_nothing(processor: object) -> bool:
+    """Whether a text's tokens stay what they are; ByteLevel moves offsets alone."""
+    match processor:
+        case None | {"type": "ByteLevel"}:
+            return True
+        case {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}]}:
+            return True
+    return False
 
 
 def _words(found: object) -> Words:

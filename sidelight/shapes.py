@@ -76,6 +76,7 @@ class Run(TypedDict):
     attention: bool
     init_from: InitFrom | None
     device: str | None
+    start: str
     training: bool
     created: str
 

@@ -33,7 +33,7 @@ def test_where_a_text_is_cut_on_its_way_makes_no_difference(
         for start, end in pairwise(ends):
             incoming.write(content[start:end])
         incoming.finish()
-        kept = (incoming.folder / "text.txt").read_bytes()
+        kept = (incoming.path / "text.txt").read_bytes()
         expected = content.decode().lstrip("\ufeff")
         assert kept.decode() == expected
         assert incoming.sha256 == hashlib.sha256(kept).hexdigest()
@@ -41,7 +41,7 @@ def test_where_a_text_is_cut_on_its_way_makes_no_difference(
         statistics: TextStatistics = incoming.statistics
         assert dict(statistics.most_frequent()) == Counter(expected)
         assert statistics.lines == expected.count("\n") + 1
-    assert not incoming.folder.exists()
+    assert not incoming.path.exists()
 
 
 def test_what_does_not_belong_there_is_left_out(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ from pathlib import Path
 from app.incoming_text import IncomingText
 incoming = IncomingText(Path(sys.argv[1]), "text")
 incoming.write(b"some words" * 1000)
-print(incoming.folder.name, flush=True)
+print(incoming.path.name, flush=True)
 time.sleep(60)
 """
 

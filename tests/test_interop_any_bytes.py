@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.interop.errors import UnreadableModel
@@ -87,6 +87,7 @@ def written(room: Path, content: bytes) -> Path:
     return path
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=300))
 @example(b"PK\x05\x06" + bytes(18))
 def test_any_bytes(room: Path, content: bytes) -> None:
@@ -94,6 +95,7 @@ def test_any_bytes(room: Path, content: bytes) -> None:
     assert outcome(written(room, b"PK\x03\x04" + content), room) is None
 
 
+@settings(max_examples=50)
 @given(st.data(), EDITS, CUTS)
 def test_files_that_were_changed(
     room: Path, wholes: dict[str, bytes], data: st.DataObject, edits: list, cut: float
@@ -106,6 +108,7 @@ def test_files_that_were_changed(
         assert torch.equal(theirs, ours)
 
 
+@settings(max_examples=50)
 @given(st.data(), EDITS, CUTS)
 def test_parts_of_a_checkpoint_that_were_changed(
     room: Path, wholes: dict[str, bytes], data: st.DataObject, edits: list, cut: float
@@ -127,6 +130,7 @@ def rezipped(whole: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     return packed.getvalue()
 
 
+@settings(max_examples=50)
 @given(st.data(), EDITS, CUTS)
 def test_files_in_a_folder_that_were_changed(
     room: Path, wholes: dict[str, bytes], data: st.DataObject, edits: list, cut: float
@@ -141,6 +145,7 @@ def test_files_in_a_folder_that_were_changed(
         path.write_bytes(wholes[name])
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=100) | st.text().map(str.encode), st.sampled_from(["pkl", "json", "txt"]))
 def test_any_vocabulary(room: Path, content: bytes, ending: str) -> None:
     path = room / f"any.{ending}"

@@ -181,6 +181,8 @@ class TestRefused:
             "format",
         )
         assert client.get("/api/runs/no/export").status_code == 404
+        assert client.head("/api/runs/no/export").status_code == 404
+        assert client.head("/api/runs/bigram/export?format=huggingface").status_code == 422
         answer = client.get("/api/runs/origin/export?format=safetensors&step=11")
         assert refusal(answer)[:2] == (404, "step")
 
@@ -189,6 +191,8 @@ def test_every_format_that_is_promised_can_be_had(client: TestClient) -> None:
     promised = {run["id"]: run["exports"] for run in client.get("/api/runs").json()["runs"]}
     assert {"run", "safetensors", "huggingface"} <= {*promised["origin"]}
     assert "huggingface" not in promised["bigram"]
+    for format in promised["origin"]:
+        assert client.head(f"/api/runs/origin/export?format={format}").status_code == 200
     for format in ("safetensors", "huggingface"):
         sent = client.get("/api/runs/origin/export", params={"format": format, "step": 50})
         assert sent.status_code == 200, sent.text

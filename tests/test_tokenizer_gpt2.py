@@ -100,6 +100,16 @@ def test_a_word_without_end_is_one_word_and_quickly_cut(part: str) -> None:
     assert OURS.encode(text) == LIBRARY.encode(text).ids
 
 
+def test_what_transformers_saves_is_read(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(DOCUMENT | {"post_processor": None}))
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
+    theirs.save_pretrained(tmp_path / "saved")
+    saved = json.loads((tmp_path / "saved" / "tokenizer.json").read_text())
+    only_a = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}]}
+    for document in (saved, saved | {"post_processor": only_a | {"special_tokens": {}}}):
+        assert BPETokenizer.from_huggingface(document).document() == OURS.document()
+
+
 def test_the_end_of_a_text_is_known() -> None:
     assert OURS.end_id == 290
     assert BPETokenizer.from_huggingface(gpt2s()).end_id == 290
@@ -146,7 +156,7 @@ VOCAB = MODEL["vocab"]
         ({"pre_tokenizer": {"type": "Whitespace"}}, 'pre_tokenizer is {"type": "Whitespace"}'),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTE_LEVEL]}}, "pre_tokenizer"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [1, 2]}}, "pre_tokenizer is"),
-        ({"post_processor": ADDS}, 'post_processor.type is "TemplateProcessing"'),
+        ({"post_processor": ADDS}, 'post_processor is {"type": "TemplateProcessing"'),
         ({"decoder": None}, "decoder.type is null"),
         ({"decoder": {"type": "WordPiece"}}, "decoder.type is"),
         ({"model": MODEL | {"type": "WordLevel"}}, "model.type is"),

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.deps import ModelFilesDep, RegistryDep, SettingsDep
 from app.errors import ErrorReply, NoRoom
-from app.export_archive import EXPORTS, chunks, export_archive
+from app.export_archive import EXPORTS, check_export, chunks, export_archive
 from model.interop.exporting import ExportFormat
 
 router = APIRouter(prefix="/api", tags=["Runs"])
@@ -26,6 +26,24 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+Format = Annotated[
+    ExportFormat,
+    Query(
+        description="`run`: the run folder, which Sidelight brings in again. `safetensors`: "
+        "weights, configuration and tokenizer. `huggingface`: a GPT-2 folder for transformers. "
+        "`onnx`: the network as an ONNX graph. A run's `exports` are those it can have."
+    ),
+]
+Step = Annotated[int | None, Query(ge=0, description="The snapshot of this step.")]
+
+
+@router.head("/runs/{id}/export", include_in_schema=False)
+def check(id: str, registry: RegistryDep, format: Format = "run", step: Step = None) -> Response:
+    """Whether it can be had, before a browser saves an error instead."""
+    check_export(registry.run(id), format, step)
+    return Response(media_type="application/zip")
+
+
 @router.get(
     "/runs/{id}/export",
     summary="Take a run out",
@@ -37,15 +55,8 @@ async def export(
     registry: RegistryDep,
     model_files: ModelFilesDep,
     settings: SettingsDep,
-    format: Annotated[
-        ExportFormat,
-        Query(
-            description="`run`: the run folder, which Sidelight brings in again. `safetensors`: "
-            "weights, configuration and tokenizer. `huggingface`: a GPT-2 folder for transformers. "
-            "`onnx`: the network as an ONNX graph. A run's `exports` are those it can have."
-        ),
-    ] = "run",
-    step: Annotated[int | None, Query(ge=0, description="The snapshot of this step.")] = None,
+    format: Format = "run",
+    step: Step = None,
 ) -> StreamingResponse:
     """A zip of the run in one of the formats that other programs read."""
     run = await run_in_threadpool(registry.run, id)

@@ -18,6 +18,7 @@ from app.jobs.view import devices
 from app.preset_listing import list_presets
 from app.registry import Registry
 from app.run_listing import list_runs
+from app.settings import Settings
 from app.vendor import plotly_js, swagger_ui_css, swagger_ui_js
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 def compare(
     request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
 ) -> HTMLResponse:
-    return templates.TemplateResponse(request, "compare.html", _context(registry, queue))
+    return templates.TemplateResponse(request, "compare.html", _context(request, registry, queue))
 
 
 @router.get("/attention")
@@ -39,7 +40,7 @@ def attention(
     background: BackgroundTasks,
 ) -> HTMLResponse:
     background.add_task(_read_ahead, request, registry)
-    context = _context(registry, queue)
+    context = _context(request, registry, queue)
     return templates.TemplateResponse(request, "attention.html", context, background=background)
 
 
@@ -47,7 +48,7 @@ def attention(
 def runs(
     request: Request, registry: RegistryDep, queue: QueueDep, templates: TemplatesDep
 ) -> HTMLResponse:
-    return templates.TemplateResponse(request, "runs.html", _context(registry, queue))
+    return templates.TemplateResponse(request, "runs.html", _context(request, registry, queue))
 
 
 @router.get("/train")
@@ -58,7 +59,7 @@ def train(
     queue: QueueDep,
     templates: TemplatesDep,
 ) -> HTMLResponse:
-    context = _context(registry, queue)
+    context = _context(request, registry, queue)
     context["page_data"] |= {
         "presets": list_presets().model_dump(mode="json")["presets"],
         "schema": form_schema().model_dump(mode="json"),
@@ -99,8 +100,9 @@ async def _read_ahead(request: Request, registry: Registry) -> None:
             await anyio.to_thread.run_sync(work, limiter=state.inspections)
 
 
-def _context(registry: Registry, queue: JobQueue) -> dict[str, Any]:
-    listed = list_runs(registry, queue.run_ids())
+def _context(request: Request, registry: Registry, queue: JobQueue) -> dict[str, Any]:
+    settings: Settings = request.app.state.settings
+    listed = list_runs(registry, queue.run_ids(), settings.max_import_bytes)
     return _frame() | {"page_data": listed.model_dump(mode="json")}
 
 

@@ -1,7 +1,6 @@
 """`/api/runs`: the runs, their configuration and their history."""
 
 from fastapi import APIRouter
-from pydantic import Field
 
 from app.deps import QueueDep, RegistryDep, SettingsDep
 from app.errors import ErrorReply
@@ -10,17 +9,10 @@ from app.run_listing import RunDetail, RunList, detail, list_runs
 router = APIRouter(prefix="/api", tags=["Runs"])
 
 
-class RunsReply(RunList):
-    """All runs, and how large one may be that is brought in."""
-
-    max_import_bytes: int = Field(description="Largest model to bring in.")
-
-
 @router.get("/runs", summary="All runs")
-def get_runs(registry: RegistryDep, queue: QueueDep, settings: SettingsDep) -> RunsReply:
+def get_runs(registry: RegistryDep, queue: QueueDep, settings: SettingsDep) -> RunList:
     """Every run by id, and the folders that cannot be read with the reason."""
-    listed = list_runs(registry, queue.run_ids())
-    return RunsReply(**dict(listed), max_import_bytes=settings.max_import_bytes)
+    return list_runs(registry, queue.run_ids(), settings.max_import_bytes)
 
 
 @router.get(

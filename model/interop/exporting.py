@@ -6,7 +6,7 @@ from typing import Literal
 import safetensors.torch
 from torch import Tensor
 
-from model.config import GPTConfig, ModelConfig, NGramConfig
+from model.config import GPTConfig, ModelConfig, NGramConfig, RunConfig
 from model.interop.errors import NotExportable
 from model.interop.to_huggingface import missing_in_gpt2, write_huggingface
 from model.interop.to_onnx import INSTALL, is_installed, write_onnx
@@ -36,11 +36,9 @@ def export_run(
     final ones if None. Raises NotExportable, BrokenRun, OSError.
     """
     run = folder.read_config()
-    if (obstacle := _obstacle(run.model, format)) is not None:
-        possible = ", ".join(formats_of(run.model))
-        raise NotExportable(f"{format}: {obstacle}; {folder.id} can be taken out as {possible}")
+    require_exportable(run, format, step)
     if format == "run":
-        return _whole_run(folder, step)
+        return _whole_run(folder)
     tokenizer, tensors = folder.read_tokenizer(), _stored(folder.load_model(step))
     match format:
         case "safetensors":
@@ -52,6 +50,15 @@ def export_run(
         case "onnx":
             names = write_onnx(run, step, tensors, tokenizer, scratch)
     return {name: scratch / name for name in names}
+
+
+def require_exportable(run: RunConfig, format: ExportFormat, step: int | None) -> None:
+    """Raises NotExportable where `export_run` would, without a look at the weights."""
+    if (obstacle := _obstacle(run.model, format)) is not None:
+        possible = ", ".join(formats_of(run.model))
+        raise NotExportable(f"{format}: {obstacle}; {run.id} can be taken out as {possible}")
+    if format == "run" and step is not None:
+        raise NotExportable(f"run: has all snapshots, not only step {step}; leave the step out")
 
 
 def _obstacle(config: ModelConfig, format: ExportFormat) -> str | None:
@@ -67,10 +74,8 @@ def _obstacle(config: ModelConfig, format: ExportFormat) -> str | None:
     return None
 
 
-def _whole_run(folder: RunFolder, step: int | None) -> dict[str, Path]:
+def _whole_run(folder: RunFolder) -> dict[str, Path]:
     """The files of the folder, but for what only the training needs."""
-    if step is not None:
-        raise NotExportable(f"run: has all snapshots, not only step {step}; leave the step out")
     names = [name for name in PARTS if (folder.path / name).is_file()]
     snapshots = [folder.weights_path(step) for step in folder.snapshot_steps()]
     paths = [*(folder.path / name for name in names), *snapshots]

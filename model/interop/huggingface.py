@@ -96,7 +96,7 @@ def read_huggingface(files: Files, config: bytes, vocabulary: Tokenizer | None) 
         tokenizer=vocabulary,
         tensors=tensors,
         places=_places(settings, model),
-        software={"transformers": version} if version else {},
+        software={"transformers": shown(version)} if version else {},
     )
 
 
