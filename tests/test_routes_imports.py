@@ -50,8 +50,11 @@ def unchanged(settings: Settings) -> Iterator[None]:
     assert everything(settings) == before
 
 
-def everything(settings: Settings) -> list[Path]:
-    return sorted([*settings.checkpoints.rglob("*"), *(settings.data / "exports").rglob("*")])
+def everything(settings: Settings) -> list[str]:
+    """All files and folders; unlike `rglob`, `walk` lets some go while it looks."""
+    roots = (settings.checkpoints, settings.data / "exports")
+    walks = (step for root in roots for step in os.walk(root))
+    return sorted(f"{folder}/{name}" for folder, *inside in walks for name in sum(inside, []))
 
 
 def zipped(folder: Path) -> bytes:
