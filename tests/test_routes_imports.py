@@ -54,7 +54,7 @@ def everything(settings: Settings) -> list[str]:
     """All files and folders; unlike `rglob`, `walk` lets some go while it looks."""
     roots = (settings.checkpoints, settings.data / "exports")
     walks = (step for root in roots for step in os.walk(root))
-    return sorted(f"{folder}/{name}" for folder, *inside in walks for name in sum(inside, []))
+    return sorted(f"{at}/{name}" for at, folders, files in walks for name in folders + files)
 
 
 def zipped(folder: Path) -> bytes:
