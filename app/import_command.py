@@ -28,6 +28,8 @@ def import_model(
     tokenizer = _vocabulary(vocabulary, settings) if vocabulary else None
     parts = source.resolve().parts  # nanoGPT calls every run's file ckpt.pt: the folder tells more
     name = parts[-1] if source.is_dir() else "/".join(parts[-2:])
+    if source.is_dir() and parts[-2:-1] == ("snapshots",):  # of Hugging Face's cache, by a hash
+        name = parts[-3]
     with IncomingModel(settings.checkpoints, settings.max_import_bytes) as incoming:
         try:
             return incoming.bring_in(source, name, run_id, title, tokenizer)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-import safetensors.torch
 from torch import Tensor
 
 from model.config import GPTConfig, ModelConfig, NGramConfig, RunConfig
 from model.interop.errors import NotExportable
 from model.interop.to_huggingface import missing_in_gpt2, write_huggingface
 from model.interop.to_onnx import INSTALL, is_installed, write_onnx
+from model.interop.weights_file import write_weights_file
 from model.language_model import LanguageModel
 from model.parameter_count import parameter_count
 from model.run_folder import PARTS, RunFolder
@@ -42,7 +42,7 @@ def export_run(
     tokenizer, tensors = folder.read_tokenizer(), _stored(folder.load_model(step))
     match format:
         case "safetensors":
-            safetensors.torch.save_file(tensors, scratch / WEIGHTS, {"format": "pt"})
+            write_weights_file(tensors, scratch / WEIGHTS)
             unchanged = {name: folder.path / name for name in SMALL}
             return unchanged | {WEIGHTS: scratch / WEIGHTS}
         case "huggingface":

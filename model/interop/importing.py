@@ -1,16 +1,11 @@
 """Other people's models become runs, and runs from elsewhere too."""
 
-import errno
 import hashlib
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from torch import Tensor
 
 from model.config import RUN_ID_PATTERN, ImportedFrom, ModelConfig, RunConfig
 from model.interop.checkpoint import read_checkpoint
@@ -26,6 +21,7 @@ from model.interop.sidelight_run import copy_run, read_config
 from model.interop.torch_file import read_torch_file
 from model.interop.vocabulary import vocabulary_among
 from model.interop.weights import converted
+from model.interop.weights_file import write_weights_file
 from model.parameter_count import parameter_count
 from model.run_folder import BrokenRun, RunFolder
 from model.tokenizer import Tokenizer
@@ -117,7 +113,7 @@ def _require_weights(model: ModelConfig, file: str, most_bytes: int) -> None:
 def _write(model: ForeignModel, files: Files, folder: RunFolder, title: str) -> None:
     """The run with the origin's weights as ours. Raises UnreadableModel, OSError."""
     tensors = converted(model.tensors, model.places, model.model, model.file)
-    _write_weights(tensors, folder.weights_path())
+    write_weights_file(tensors, folder.weights_path())
     folder.write_tokenizer(model.tokenizer)
     folder.write_config(
         RunConfig(
@@ -138,22 +134,6 @@ def _write(model: ForeignModel, files: Files, folder: RunFolder, title: str) -> 
             software=model.software,
         )
     )
-
-
-def _write_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Down to the disk, without a copy of all of them in memory. Raises OSError."""
-    try:
-        safetensors.torch.save_file(tensors, path)
-    except SafetensorError as error:
-        code = re.search(r"os error (\d+)", str(error))  # as of a full disk
-        number = int(code[1]) if code else errno.EIO
-        raise OSError(number, os.strerror(number), str(path)) from None
-    path.chmod(0o644)  # it is made for its owner alone
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:

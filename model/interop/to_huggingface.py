@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from model.interop.gpt2_names import gpt2_name, is_turned
 from model.interop.head_bias import without_head_bias
 from model.interop.huggingface_tokenizer import write_tokenizer_json
 from model.interop.read_me import huggingface_read_me
+from model.interop.weights_file import write_weights_file
 from model.parameter_count import feed_forward_width
 from model.tokenizer import Tokenizer
 
@@ -56,7 +56,7 @@ def write_huggingface(
         config, tensors = without_head_bias(config, tensors)
         note = DOUBLED
     weights = "model.safetensors"
-    safetensors.torch.save_file(_as_gpt2(tensors), into / weights, {"format": "pt"})
+    write_weights_file(_as_gpt2(tensors), into / weights)
     write_tokenizer_json(tokenizer, into / "tokenizer.json")
     about = {"run": run.id, "step": step, "note": note}
     documents = {
