@@ -81,6 +81,7 @@ class Text:
         self._stops = StopStrings(task.stops) if task.stops else None
         self._tokens: deque[tuple[Token, bool]] = deque()
         self._pieces: deque[Piece] = deque()
+        self._begun: list[Piece] = []
 
     @property
     def left(self) -> int:
@@ -119,11 +120,15 @@ class Text:
         if self._stops is not None:
             self._pieces.extend(self._stops.flush())
 
-    def take(self) -> list[Piece]:
-        """All that is ready. For the event loop."""
+    def take(self, *, ended: bool) -> list[Piece]:
+        """All that is ready; what only begins a character waits for its end. For the event loop."""
         pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
         tokens = [self._tokens.popleft() for _ in range(len(self._tokens))]
-        return pieces + [self._piece(*token) for token in tokens]
+        found = self._begun + pieces + [self._piece(*token) for token in tokens]
+        whole = max((count for count, piece in enumerate(found, 1) if piece.text), default=0)
+        free = len(found) if ended else whole
+        self._begun = found[free:]
+        return found[:free]
 
     def _piece(self, token: Token, is_last: bool) -> Piece:
         shown, decoder = self.task.token_text, self.task.decoder
@@ -168,7 +173,7 @@ class Writing:
             for index, text in list(open_texts.items()):
                 # The end first: what was ready before it is then sure to be in `pieces`.
                 ended = text.ended
-                pieces = text.take()
+                pieces = text.take(ended=ended)
                 if text.paused:
                     self._engine.resume(text)
                 if ended:

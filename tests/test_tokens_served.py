@@ -17,11 +17,14 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.main import create_app
 from app.settings import Settings
+from app.writing import Task, Text
 from model.attention import attention_maps
 from model.config import BigramConfig, GPTConfig, NGramConfig
 from model.run_folder import RunFolder
-from model.tokenizer import BPETokenizer, ByteTokenizer, Tokenizer
+from model.sequence import Sequence, Token
+from model.tokenizer import BPETokenizer, ByteTokenizer, TextDecoder, Tokenizer
 from tests.conftest import write_run
+from tests.stand_in_batch import Counting
 
 # Nearly every character takes several bytes, so nearly every token cuts one.
 TEXT = "Žluťoučký kůň úpěl ďábelské ódy. 🙂🙂 Čtyři €!\n" * 30
@@ -100,6 +103,25 @@ def test_a_stream_never_splits_a_character(client: TestClient, kind: str) -> Non
         assert part["text"], "an event without text would tell of half a character"
     for name, values in whole["logprobs"].items():
         assert [value for part in parts for value in part["logprobs"][name]] == values
+
+
+def test_half_a_character_is_not_handed_out_before_its_end() -> None:
+    tokenizer = ByteTokenizer()
+    task = Task(
+        batch=Counting(),
+        sequence=Sequence([65]),
+        token_text=tokenizer.token_text,
+        max_tokens=9,
+        decoder=TextDecoder(tokenizer),
+    )
+    text = Text(task, deadline=math.inf, wake=lambda: None)
+    first, second = "Ž".encode()
+    text.add([Token(65, -1.0), Token(first, -1.0)])
+    assert [piece.text for piece in text.take(ended=False)] == ["A"]
+    assert text.take(ended=False) == []
+    text.add([Token(second, -1.0), Token(first, -1.0)])
+    assert [piece.text for piece in text.take(ended=False)] == ["", "Ž"]
+    assert [piece.text for piece in text.take(ended=True)] == [""]
 
 
 @pytest.mark.parametrize("kind", KINDS)
