@@ -13,13 +13,14 @@ from pathlib import Path
 from app.errors import UnknownRun, UnusableRun
 from model.batch import Batch
 from model.batches import batch_of
-from model.config import RUN_ID_PATTERN, RunConfig
+from model.config import RUN_ID_PATTERN, ModelConfig, RunConfig
 from model.gpt import GPT
 from model.language_model import LanguageModel
 from model.run_folder import BrokenRun, Estimate, Metric, RunFolder, Sample, Stamp, run_folders
 from model.tokenizer import Tokenizer
 
 Key = tuple[str, int | None]
+Source = tuple[ModelConfig, Stamp]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class _Known:
 class _Shelf:
     """A loaded model, the memory it takes in bytes, and how many have it on loan."""
 
-    stamp: Stamp
+    source: Source
     loading: Future[tuple[LanguageModel, Callable[[], Batch]]]
     size: int = 0
     loans: int = 0
@@ -160,11 +161,11 @@ class Registry:
             run = self._find(id)
             run.require_step(step)
             step = run.available(step)
-            stamp = run.folder.weights_stamp(step)
+            source = _source(run, step)
             shelf = self._shelves.get((id, step))
-            is_new = shelf is None or shelf.stamp != stamp
+            is_new = shelf is None or shelf.source != source
             if shelf is None or is_new:
-                shelf = self._shelves[id, step] = _Shelf(stamp, Future())
+                shelf = self._shelves[id, step] = _Shelf(source, Future())
             self._shelves.move_to_end((id, step))
             shelf.loans += 1
         if is_new:
@@ -222,7 +223,9 @@ class Registry:
         """Read the folders that are new or have changed, and drop those that are gone."""
         self._known = {folder.id: self._now(folder) for folder in run_folders(self.folder)}
         for (id, step), shelf in list(self._shelves.items()):
-            if RunFolder(self.folder / id).weights_stamp(step) != shelf.stamp:
+            known = self._known.get(id)
+            run = known.run if known else None
+            if not isinstance(run, Run) or _source(run, step) != shelf.source:
                 del self._shelves[id, step]  # whoever has it on loan keeps it
 
     def _now(self, folder: RunFolder) -> _Known:
@@ -238,6 +241,11 @@ class Registry:
             if shelf.loans == 0:
                 del self._shelves[key]
                 total -= shelf.size
+
+
+def _source(run: Run, step: int | None) -> Source:
+    """What a model is made from: its shape and its file. Notes beside the shape do not count."""
+    return run.config.model, run.folder.weights_stamp(step)
 
 
 def _once(make: Callable[[], Batch]) -> Callable[[], Batch]:

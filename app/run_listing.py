@@ -19,6 +19,7 @@ from model.config import (
     NGramConfig,
     TokenizerKind,
     TrainConfig,
+    Verdict,
 )
 from model.interop.exporting import ExportFormat, formats_of
 from model.run_folder import Estimate, Metric, Sample
@@ -50,6 +51,7 @@ class RunSummary(BaseModel):
     estimate: Estimate | None = Field(description="Losses over random batches, as published.")
     hypothesis: str
     outcome: str
+    verdict: Verdict | None = Field(description="On the hypothesis; null for none so far.")
     corpus: CorpusInfo | None = Field(
         description="What it was trained on; null where that is not known, as for an import."
     )
@@ -127,6 +129,7 @@ def summary(run: Run, training: Collection[str] = ()) -> RunSummary:
         estimate=run.estimate,
         hypothesis=config.hypothesis,
         outcome=config.outcome,
+        verdict=config.verdict,
         corpus=config.corpus,
         imported=config.imported,
         exports=formats_of(config.model),

@@ -247,12 +247,16 @@ class ImportedFrom(_Config):
     )
 
 
+Note = Annotated[str, Field(max_length=10_000)]
+Verdict = Literal["confirmed", "partly", "refuted"]
+
+
 class _RunBasics(_Config):
     id: RunId
     title: str = Field(max_length=200)
     model: ModelConfig
     tokenizer: TokenizerKind = "character"
-    hypothesis: str = Field("", max_length=10_000)
+    hypothesis: Note = ""
     init_from: InitFrom | None = Field(
         None, description="The run whose weights it starts from; random ones when null."
     )
@@ -277,7 +281,8 @@ class RunConfig(_RunBasics):
         gt=0,
         description="In the validation split; a loss per token times it is per character.",
     )
-    outcome: str = Field("", max_length=10_000)
+    outcome: Note = ""
+    verdict: Verdict | None = Field(None, description="On the hypothesis; null for none so far.")
     device: str | None = Field(None, description="What it was trained on.")
     software: dict[str, str] = Field(default_factory=dict, description="Versions it was made with.")
     git_commit: str | None = None

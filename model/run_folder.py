@@ -117,8 +117,8 @@ class RunFolder:
         return self._stamp_of(PARTS)
 
     def weights_stamp(self, step: int | None = None) -> Stamp:
-        """Changes whenever what `load_model` reads does."""
-        return self._stamp_of(("config.json", self._weights_name(step)))
+        """Changes whenever the file with those weights does."""
+        return self._stamp_of((self._weights_name(step),))
 
     # Reading
 

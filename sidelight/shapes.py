@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 
 TokenizerKind = Literal["character", "byte", "bpe"]
 ExportFormat = Literal["run", "safetensors", "huggingface", "onnx"]
+Verdict = Literal["confirmed", "partly", "refuted"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 
@@ -67,6 +68,7 @@ class Run(TypedDict):
     estimate: Estimate | None
     hypothesis: str
     outcome: str
+    verdict: Verdict | None
     corpus: CorpusInfo | None
     imported: ImportedFrom | None
     exports: list[ExportFormat]
@@ -79,6 +81,14 @@ class Run(TypedDict):
     start: str
     training: bool
     created: str
+
+
+class Notes(TypedDict, total=False):
+    """Some of what is noted of a run."""
+
+    hypothesis: str
+    outcome: str
+    verdict: Verdict | None
 
 
 class Metric(TypedDict):

@@ -13,6 +13,9 @@ import { eventData } from "./sse.js";
  *
  * @typedef {"run" | "safetensors" | "huggingface" | "onnx"} ExportFormat
  *
+ * @typedef {"confirmed" | "partly" | "refuted" | null} Verdict null: none so far
+ * @typedef {{ hypothesis: string, outcome: string, verdict: Verdict }} Notes
+ *
  * @typedef {object} Metric one evaluation
  * @property {number} step
  * @property {number} train_loss
@@ -38,6 +41,7 @@ import { eventData } from "./sse.js";
  * @property {Losses | null} estimate
  * @property {string} hypothesis
  * @property {string} outcome
+ * @property {Verdict} [verdict] on the hypothesis
  * @property {{ name: string, sha256: string, characters: number, canonical: boolean } | null} corpus
  * @property {ImportedFrom | null} [imported] where it was brought in from
  * @property {ExportFormat[]} [exports] as what it can be taken out
@@ -128,6 +132,21 @@ export async function listRuns(signal) {
  */
 export async function getRun(id, signal) {
   return (await send(`/api/runs/${encodeURIComponent(id)}`, { signal })).json();
+}
+
+/**
+ * Change what is noted of a run.
+ * @param {string} id
+ * @param {Partial<Notes>} changes
+ * @param {Partial<Notes>} read as they were read: refused with the code "notes_changed" where one of
+ *   them differs by now
+ * @returns {Promise<Run>}
+ */
+export async function editNotes(id, changes, read) {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ ...changes, if_unchanged: read });
+  const path = `/api/runs/${encodeURIComponent(id)}`;
+  return (await send(path, { method: "PATCH", headers, body })).json();
 }
 
 /**

@@ -5,6 +5,7 @@ import { runColourName, runDash } from "../run_look.js";
 import { originSentence } from "../run_origin.js";
 import { exportLine } from "./export_links.js";
 import { changes } from "./runs_table.js";
+import { verdictWords } from "./verdict.js";
 
 /**
  * @typedef {import("../api.js").Run} Run
@@ -57,8 +58,9 @@ export class RunRow {
   /** @param {Run} run @param {Run} reference */
   #showWords(run, reference) {
     const apart = changes(run, reference);
-    const { title, hypothesis, outcome, training, imported, exports } = run;
-    const told = JSON.stringify([title, hypothesis, outcome, training, imported, exports, apart]);
+    const { title, hypothesis, outcome, verdict, training, imported, exports } = run;
+    const words = [title, hypothesis, outcome, verdict, training];
+    const told = JSON.stringify([words, imported, exports, apart]);
     if (told === this.told) return;
     this.told = told;
     const open = this.name.querySelector("details")?.open ?? false;
@@ -106,12 +108,14 @@ function details(run, open) {
     summary,
     ...paragraph("Hypothesis", run.hypothesis),
     ...paragraph("Outcome", run.outcome),
+    ...paragraph("Verdict", verdictWords(run.verdict)),
     ...origin(run),
   );
   const links = document.createElement("p");
   links.append(link(`/?runs=${run.id}`, "Prompt it"));
   if (run.attention) links.append(" · ", link(`/attention?run=${run.id}`, "Look inside"));
   links.append(" · ", link(`/train?from=${run.id}`, "Train a variation"));
+  links.append(" · ", link(`/learn/hypotheses?run=${run.id}`, "Edit its notes"));
   element.append(links, ...exportLine(run));
   return element;
 }
