@@ -20,6 +20,7 @@ from model.recording import Note, Recorder
 from model.run_folder import Metric, RunFolder
 from model.tokenizer import Tokenizer
 from model.train_state import TrainState, capture, restore
+from model.windows import draw_starts, windows_at
 
 CPU = torch.device("cpu")
 PROGRESS_S = 0.5
@@ -232,21 +233,14 @@ class Trainer:
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The next batch x and y (B, T): windows at random places, and what follows."""
-        starts = torch.randint(
-            len(self.train_ids) - self.window,
-            (self.config.batch_size, 1),
-            generator=self.generator,
-        )
-        return self._windows(self.world.rows(starts))
+        batch_size, tokens = self.config.batch_size, len(self.train_ids)
+        starts = draw_starts(tokens, self.window, batch_size, self.generator)
+        return windows_at(self.train_ids, self.world.rows(starts), self.window)
 
     def _batch_like(self) -> tuple[Tensor, Tensor]:
         """A batch of the right shape that takes nothing from the generator."""
-        return self._windows(self.world.rows(torch.zeros(self.config.batch_size, 1).long()))
-
-    def _windows(self, starts: Tensor) -> tuple[Tensor, Tensor]:
-        offsets = torch.arange(self.window, device=self.device)
-        places = starts.to(self.device, non_blocking=True) + offsets
-        return self.train_ids[places], self.train_ids[places + 1]
+        starts = self.world.rows(torch.zeros(self.config.batch_size, 1).long())
+        return windows_at(self.train_ids, starts, self.window)
 
     def _has_stalled(self, recorder: Recorder) -> bool:
         """Whether to stop early; all processes must ask, at the same steps."""

@@ -1,0 +1,1 @@
+"""What the lessons' figures show, as replies."""

@@ -1,0 +1,1 @@
+"""`/api/learn/…`: what the lessons' figures show."""
