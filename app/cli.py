@@ -1,4 +1,4 @@
-"""The same journeys in a terminal: serve, generate, attention, runs, train, import, export.
+"""The same journeys in a terminal: serve, generate, attention, runs, report, train, import, export.
 
 Commands import what they need themselves, so that `--help` does not wait for torch.
 """
@@ -184,6 +184,34 @@ def runs(checkpoints: Checkpoints = None) -> None:
     _table([["run", "title", "parameters", "train loss", "val loss"], *rows])
     for folder in listed.broken:
         print(f"{folder.id} is broken: {folder.reason}", file=sys.stderr)
+
+
+@cli.command()
+def report(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids; all with a loss if unset.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The run to compare with.", show_default="baseline")
+    ] = None,
+    format: Annotated[
+        Literal["markdown", "html", "json"] | None,
+        typer.Option(help="As --out ends, if left out; else markdown."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; beside Markdown its figures. Prints if left out."),
+    ] = None,
+    checkpoints: Checkpoints = None,
+) -> None:
+    """Say what each change to a run cost and what it brought."""
+    from app.report_command import TROUBLE, tuning_report
+
+    try:
+        told = tuning_report(runs or [], reference, format, out, _settings(checkpoints))
+    except TROUBLE as error:
+        _stop(str(error))
+    sys.stdout.write(told)
 
 
 @cli.command()

@@ -22,7 +22,18 @@ from sidelight.calls.writing import Score
 from sidelight.completion import Choice, Completion, Piece, Sampling, Token, Usage
 from sidelight.errors import SidelightError
 from sidelight.job_events import Event, JobEvent
-from sidelight.shapes import Corpus, Job, Metric, Progress, Run, RunDetail, Sample, Snapshot
+from sidelight.report_shapes import Report
+from sidelight.shapes import (
+    Corpus,
+    Job,
+    Metric,
+    Notes,
+    Progress,
+    Run,
+    RunDetail,
+    Sample,
+    Snapshot,
+)
 
 __all__ = [
     "Array",
@@ -39,8 +50,10 @@ __all__ = [
     "JobEvent",
     "Metric",
     "NextToken",
+    "Notes",
     "Piece",
     "Progress",
+    "Report",
     "Roles",
     "Run",
     "RunDetail",
@@ -65,6 +78,8 @@ class Sidelight(BlockingClient):
 
     runs = blocking(listing.runs)
     run = blocking(listing.run)
+    report = blocking(listing.report)
+    annotate = blocking(listing.annotate)
 
     complete = blocking(writing.complete)
     generate = blocking(writing.generate)
@@ -97,6 +112,8 @@ class AsyncSidelight(AwaitedClient):
 
     runs = awaited(listing.runs)
     run = awaited(listing.run)
+    report = awaited(listing.report)
+    annotate = awaited(listing.annotate)
 
     complete = awaited(writing.complete)
     generate = awaited(writing.generate)

@@ -133,6 +133,8 @@ def test_attention_says_what_each_head_does(shared_checkpoints: Path, client: Te
         (("attention", "baseline", "To", "--out", "maps.png"), ".npy, .csv, .json"),
         (("attention", "baseline", "To", "--roles", "--out", "a.csv"), "--roles are printed"),
         (("attention", "bigram", "To", "--roles"), "no attention heads"),
+        (("report", "baseline", "nope"), "there is no run 'nope'; there are baseline"),
+        (("report", "--out", "report.pdf"), "--out must end in one of .md, .html, .json"),
         (("train", "nope"), "there are bigram, ngram, baseline"),
     ],
 )
@@ -163,6 +165,8 @@ def test_serve_says_where_it_is_and_stops_on_ctrl_c(shared_checkpoints: Path) ->
             assert server.stdout is not None
             url = server.stdout.readline().split("at ")[1].split()[0]
             assert len(httpx.get(f"{url}/v1/models").json()["data"]) == 4
+            if (maps := Path(f"/proc/{server.pid}/maps")).exists():
+                assert "_raylet" not in maps.read_text(), "without replicas Ray is not imported"
             server.send_signal(signal.SIGINT)
             _, errors = server.communicate(timeout=15)
         finally:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is
 import pytest
 from fastapi.testclient import TestClient
 
-from sidelight import attention_shapes, completion, shapes
+from sidelight import attention_shapes, completion, report_shapes, shapes
 from sidelight.calls import training
 from sidelight.naming import RunAt
 
@@ -16,6 +16,7 @@ ANSWERS = {
     shapes.RunDetail: "RunDetail",
     shapes.Job: "JobView",
     shapes.Corpus: "CorpusSummary",
+    report_shapes.Report: "Report",
     attention_shapes.Inside: "InsideReply",
     attention_shapes.WithoutHeads: "AblationReply",
 }

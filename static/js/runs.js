@@ -10,6 +10,7 @@ import { drawCost } from "./runs/cost_figure.js";
 import { deviceWarning, outcomes } from "./runs/cost_gain.js";
 import { showOutcomes } from "./runs/cost_list.js";
 import { ImportPanel } from "./runs/import_panel.js";
+import { usualReference } from "./runs/reference.js";
 import { RunHistories } from "./runs/run_histories.js";
 import { RunRows } from "./runs/run_rows.js";
 import { pageFields } from "./runs/runs_address.js";
@@ -68,9 +69,7 @@ class RunsPage {
 
   /** What the others are compared with. */
   get #reference() {
-    const [first] = this.#runs;
-    const named = this.#runs.find(({ id }) => id === "baseline");
-    return named ?? this.#runs.find(({ imported }) => !imported) ?? first;
+    return usualReference(this.#runs);
   }
 
   get #chosen() {
@@ -169,6 +168,8 @@ class RunsPage {
     const which = size <= MOST_PROMPTED ? "the ticked runs" : `the first ${MOST_PROMPTED} runs`;
     link.textContent = `Prompt ${which} side by side`;
     link.hidden = size === 0;
+    const report = /** @type {HTMLAnchorElement} */ (byId("tuning-report"));
+    report.href = size ? `/runs/report?runs=${this.#state.runs.join(",")}` : "/runs/report";
   }
 
   /** All that shows the ticked runs. */
