@@ -17,6 +17,7 @@ from app.deps import counted
 from app.engine import Engine
 from app.errors import ErrorReply, add_error_handlers
 from app.export_archive import EXPORTS
+from app.formulas import tex, tex_block
 from app.hidden_folder import remove_leftovers
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
@@ -24,6 +25,7 @@ from app.jobs.launcher import Launcher
 from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
 from app.jobs.ray_cluster import RayCluster
+from app.learn.predictions import OrderLosses
 from app.metrics import Metrics
 from app.reading import Reader
 from app.registry import Registry
@@ -38,12 +40,15 @@ from app.routes import (
     jobs,
     models,
     not_chat,
+    notes,
     pages,
     presets,
+    report,
     runs,
     static,
     sweeps,
 )
+from app.routes.learn import attention_steps, data, depth, predictions, transformer
 from app.security import BodyLimit, OwnPagesOnly, SecurityHeaders
 from app.settings import ROOT, Settings
 from app.site_files import SiteFiles
@@ -51,7 +56,8 @@ from app.site_files import SiteFiles
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
 MODEL_FILES_AT_ONCE = 1  # each may take several times its size in memory
 
-HEAVY = (completions, attention, analysis)  # of these a client may only ask for so much
+# Of these a client may only ask for so much.
+HEAVY = (completions, attention, analysis, attention_steps, transformer, depth, predictions, data)
 TOO_MUCH = {"model": ErrorReply, "description": "One client's limit is reached; see `Retry-After`."}
 
 DESCRIPTION = """\
@@ -96,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _templates() -> Jinja2Templates:
     templates = Jinja2Templates(ROOT / "templates")
+    templates.env.filters |= {"tex": tex, "tex_block": tex_block}
     # A page's data has its fields in the API's order, so that what lists them stays as it is.
     templates.env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return templates
@@ -108,7 +115,14 @@ def _include_routes(app: FastAPI) -> None:
         not_chat,
         attention,
         analysis,
+        predictions,
+        data,
+        attention_steps,
+        transformer,
+        depth,
         runs,
+        report,
+        notes,
         imports,
         exports,
         jobs,
@@ -169,6 +183,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
     app.state.model_files = anyio.CapacityLimiter(MODEL_FILES_AT_ONCE)
     app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
+    app.state.order_losses = OrderLosses()
     app.state.corpora = Corpora(settings.data / "corpora")
     for folder in (settings.checkpoints, app.state.corpora.folder, settings.data / EXPORTS):
         await anyio.to_thread.run_sync(remove_leftovers, folder)

@@ -12,6 +12,55 @@ from app import __version__, examples
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
+PATHS = {
+    "/v1/completions",
+    "/v1/models",
+    "/v1/models/{id}",
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/api/attention",
+    "/api/attention/roles",
+    "/api/attention/comparison",
+    "/api/attention/inside",
+    "/api/attention/distribution",
+    "/api/attention/ablation",
+    "/api/attention/importance",
+    "/api/learn/self-attention",
+    "/api/learn/cross-attention",
+    "/api/learn/attend",
+    "/api/learn/depth",
+    "/api/learn/dropout",
+    "/api/learn/parts",
+    "/api/learn/activations",
+    "/api/learn/head-diversity",
+    "/api/learn/next-token",
+    "/api/learn/orders",
+    "/api/learn/encoding",
+    "/api/learn/batch",
+    "/api/runs",
+    "/api/runs/{id}",
+    "/api/runs/{id}/export",
+    "/api/report",
+    "/api/corpora",
+    "/api/corpora/{id}",
+    "/api/jobs",
+    "/api/jobs/check",
+    "/api/jobs/{id}",
+    "/api/jobs/{id}/cancel",
+    "/api/jobs/{id}/resume",
+    "/api/jobs/{id}/log",
+    "/api/jobs/{id}/events",
+    "/api/sweeps",
+    "/api/sweeps/check",
+    "/api/sweeps/{id}",
+    "/api/sweeps/{id}/cancel",
+    "/api/presets",
+    "/api/config-schema",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+}
+
 
 def shape(value: Any) -> Any:
     """Names and kinds without the values; of a list, its first entry."""
@@ -29,41 +78,7 @@ def operations(client: TestClient) -> list[tuple[str, str, dict[str, Any]]]:
 
 def test_everything_is_described(client: TestClient) -> None:
     found = operations(client)
-    assert {path for path, _, _ in found} == {
-        "/v1/completions",
-        "/v1/models",
-        "/v1/models/{id}",
-        "/v1/chat/completions",
-        "/v1/responses",
-        "/api/attention",
-        "/api/attention/roles",
-        "/api/attention/comparison",
-        "/api/attention/inside",
-        "/api/attention/distribution",
-        "/api/attention/ablation",
-        "/api/attention/importance",
-        "/api/runs",
-        "/api/runs/{id}",
-        "/api/runs/{id}/export",
-        "/api/corpora",
-        "/api/corpora/{id}",
-        "/api/jobs",
-        "/api/jobs/check",
-        "/api/jobs/{id}",
-        "/api/jobs/{id}/cancel",
-        "/api/jobs/{id}/resume",
-        "/api/jobs/{id}/log",
-        "/api/jobs/{id}/events",
-        "/api/sweeps",
-        "/api/sweeps/check",
-        "/api/sweeps/{id}",
-        "/api/sweeps/{id}/cancel",
-        "/api/presets",
-        "/api/config-schema",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-    }
+    assert {path for path, _, _ in found} == PATHS
     for path, method, operation in found:
         assert operation["summary"], (path, method)
         assert operation["description"], (path, method)

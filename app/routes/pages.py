@@ -1,10 +1,11 @@
 """The pages: a template each, with the runs as data."""
 
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import APIRouter, BackgroundTasks, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
@@ -15,6 +16,7 @@ from app.errors import RequestError
 from app.form_schema import form_schema
 from app.jobs.queue import JobQueue
 from app.jobs.view import devices
+from app.lessons import LESSONS
 from app.preset_listing import list_presets
 from app.registry import Registry
 from app.run_listing import list_runs
@@ -67,6 +69,26 @@ def train(
         "devices": [device.model_dump() for device in devices(queue)],
     }
     return templates.TemplateResponse(request, "train.html", context)
+
+
+@router.get("/learn")
+def learn(request: Request, templates: TemplatesDep) -> HTMLResponse:
+    return templates.TemplateResponse(request, "learn.html", _frame() | {"lessons": LESSONS})
+
+
+@router.get("/learn/{slug}")
+def lesson(
+    slug: str,
+    request: Request,
+    registry: RegistryDep,
+    queue: QueueDep,
+    templates: TemplatesDep,
+) -> HTMLResponse:
+    number = next((i for i, lesson in enumerate(LESSONS) if lesson.slug == slug), None)
+    if number is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    context = _context(request, registry, queue) | {"lessons": LESSONS, "number": number}
+    return templates.TemplateResponse(request, "lesson.html", context)
 
 
 @router.get("/docs")
