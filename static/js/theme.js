@@ -36,6 +36,9 @@
 
   apply(current());
   system.addEventListener("change", () => apply(current()));
+  // Paper is light, also for what is drawn with the theme's colours.
+  addEventListener("beforeprint", () => apply("light"));
+  addEventListener("afterprint", () => apply(current()));
   addEventListener("storage", (event) => {
     if (event.key === KEY) apply(current());
   });

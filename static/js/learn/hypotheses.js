@@ -16,6 +16,7 @@ import { spreads, spreadWords } from "./notes_seeds.js";
 /** @typedef {import("../runs/cost_gain.js").Outcome} Outcome */
 
 const REFRESH_MS = 5000;
+const PLOT_AFTER_MS = 1500;
 
 export function start() {
   const { runs } = pageData();
@@ -73,16 +74,19 @@ class Hypotheses {
     document.addEventListener("visibilitychange", () => this.#refresh());
     document.addEventListener("themechange", () => this.#drawPlot());
     new ResizeObserver(() => this.#drawPlot()).observe(byId("cost"));
-    // What draws it takes longer to load than all the rest, and is not seen at first.
-    new IntersectionObserver(
-      ([seen], observer) => {
-        if (!seen.isIntersecting) return;
-        observer.disconnect();
-        this.#near = true;
-        this.#drawPlot();
-      },
-      { rootMargin: "50%" },
-    ).observe(byId("cost"));
+    // What draws it takes longer to load than all the rest, and is not seen at first. But it is
+    // there in time for who prints the page.
+    const near = new IntersectionObserver(([seen]) => seen.isIntersecting && draw(), {
+      rootMargin: "50%",
+    });
+    const later = setTimeout(() => draw(), PLOT_AFTER_MS);
+    const draw = () => {
+      near.disconnect();
+      clearTimeout(later);
+      this.#near = true;
+      this.#drawPlot();
+    };
+    near.observe(byId("cost"));
     this.#schedule();
   }
 
