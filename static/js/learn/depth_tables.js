@@ -1,8 +1,8 @@
 // The tables of the lesson on residual connections, normalisation and dropout.
 import { percent } from "../format.js";
 import { glyphs } from "../glyphs.js";
+import { threeDigits } from "./axes.js";
 import { placeName, variantName } from "./depth_words.js";
-import { threeDigits } from "./line_chart.js";
 
 /** @typedef {import("./depth_api.js").Variant} Variant */
 

@@ -1,6 +1,6 @@
 // What the measurements along the depth say, in sentences made from the numbers.
 import { percent } from "../format.js";
-import { threeDigits } from "./line_chart.js";
+import { threeDigits } from "./axes.js";
 
 /** @typedef {import("./depth_api.js").Variant} Variant */
 /** @typedef {import("./depth_api.js").Place} Place */

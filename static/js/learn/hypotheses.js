@@ -2,11 +2,11 @@
 import { listRuns } from "../api.js";
 import { pageData } from "../page_data.js";
 import { byId, copyOf } from "../parts.js";
-import { drawCost } from "../runs/cost_figure.js";
 import { deviceWarning, outcomes } from "../runs/cost_gain.js";
 import { showOutcomes } from "../runs/cost_list.js";
 import { usualReference } from "../runs/reference.js";
 import { choice, flag, text } from "../state.js";
+import { CostScatter } from "./cost_scatter.js";
 import { Lesson } from "./lesson.js";
 import { NoteCard } from "./notes_card.js";
 import { showCosts } from "./notes_cost.js";
@@ -16,7 +16,6 @@ import { spreads, spreadWords } from "./notes_seeds.js";
 /** @typedef {import("../runs/cost_gain.js").Outcome} Outcome */
 
 const REFRESH_MS = 5000;
-const PLOT_AFTER_MS = 1500;
 
 export function start() {
   const { runs } = pageData();
@@ -33,7 +32,7 @@ class Hypotheses {
   #cards = new Map();
   /** @type {Map<string, number>} which number, and so which colour, each run has */
   #numbers;
-  #near = false;
+  #plot = new CostScatter(byId("cost"));
   #timer = 0;
 
   /** @param {Run[]} runs at least one */
@@ -72,21 +71,6 @@ class Hypotheses {
       if ([...this.#cards.values()].some((card) => card.isDirty)) event.preventDefault();
     });
     document.addEventListener("visibilitychange", () => this.#refresh());
-    document.addEventListener("themechange", () => this.#drawPlot());
-    new ResizeObserver(() => this.#drawPlot()).observe(byId("cost"));
-    // What draws it takes longer to load than all the rest, and is not seen at first. But it is
-    // there in time for who prints the page.
-    const near = new IntersectionObserver(([seen]) => seen.isIntersecting && draw(), {
-      rootMargin: "50%",
-    });
-    const later = setTimeout(() => draw(), PLOT_AFTER_MS);
-    const draw = () => {
-      near.disconnect();
-      clearTimeout(later);
-      this.#near = true;
-      this.#drawPlot();
-    };
-    near.observe(byId("cost"));
     this.#schedule();
   }
 
@@ -177,7 +161,8 @@ class Hypotheses {
   #showWorth() {
     const reference = this.#reference;
     const all = this.#outcomes;
-    showOutcomes(byId("outcomes"), all, reference, (run) => this.#numberOf(run));
+    const numberOf = (/** @type {Run} */ run) => this.#numberOf(run);
+    showOutcomes(byId("outcomes"), all, reference, numberOf);
     showCosts(/** @type {any} */ (byId("costs")), all);
     tell("device-warning", deviceWarning(this.#lesson.runs));
     const found = spreads(this.#lesson.runs);
@@ -197,19 +182,7 @@ class Hypotheses {
     for (const link of document.querySelectorAll("a[data-seed-sweep]")) {
       /** @type {HTMLAnchorElement} */ (link).href = `/train?${sweep}`;
     }
-    this.#drawPlot();
-  }
-
-  async #drawPlot() {
-    if (!this.#near) return;
-    const numberOf = (/** @type {Run} */ run) => this.#numberOf(run);
-    const logX = this.#lesson.state.log;
-    try {
-      await drawCost(byId("cost"), this.#outcomes, this.#reference, { logX, numberOf });
-      tell("cost-alert", "");
-    } catch (error) {
-      tell("cost-alert", /** @type {Error} */ (error).message);
-    }
+    this.#plot.show(all, reference, { logX: this.#lesson.state.log, numberOf });
   }
 
   /** @param {Run} run */

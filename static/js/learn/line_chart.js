@@ -1,6 +1,8 @@
 // A small line chart along named places: an image with a label, and a table that says the same.
+import { evenScale, logScale, svg, threeDigits } from "./axes.js";
 
 /**
+ * @typedef {import("./axes.js").Scale} Scale
  * @typedef {number | null} Value null where there is none, or none that a number can hold
  *
  * @typedef {object} Line
@@ -25,9 +27,6 @@ const RIGHT = 12;
 const NARROWEST = 240;
 const NAME_WIDTH = 44;
 const TICK_HEIGHT = 32;
-const FEW_DECADES = 2;
-const SVG = "http://www.w3.org/2000/svg";
-const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 export class LineChart {
   #element;
@@ -62,21 +61,6 @@ export class LineChart {
     this.#width = this.#measured();
     this.#element.children[2].replaceChildren(picture(chart, this.#width));
   }
-}
-
-/**
- * @param {number} value
- * @returns {string} three digits: "0.0123", "4.56", "12,300", "1.23 · 10⁻⁶"
- */
-export function threeDigits(value) {
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) {
-    const [digits, power] = value.toExponential(2).split("e");
-    return `${digits} · ${tenTo(Number(power))}`;
-  }
-  const rounded = Number(value.toPrecision(3));
-  if (size >= 1000) return rounded.toLocaleString("en-US");
-  return value === 0 ? "0" : value.toPrecision(3);
 }
 
 /** @param {Chart} chart */
@@ -150,59 +134,15 @@ function drawable(value, log) {
 }
 
 /**
- * @typedef {{ ticks: number[], share: (value: number) => number, text: (tick: number) => string }} Scale
- * share: where a value lies, from 0 at the bottom to 1 at the top
- *
  * @param {number[]} values
  * @param {boolean} log
- * @returns {Scale}
+ * @returns {Scale} of an even axis, 0 is a part
  */
 function scaleOf(values, log) {
   if (values.length === 0) return { ticks: [], share: () => 0, text: String };
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  return log ? logScale(least, most) : evenScale(Math.min(0, least), Math.max(0, most) || 1);
-}
-
-/** @param {number} least @param {number} most @returns {Scale} */
-function evenScale(least, most) {
-  const rough = (most - least) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((each) => each * power >= rough) ?? 10);
-  const bottom = Math.floor(least / step);
-  const count = Math.ceil(most / step - 1e-9) - bottom;
-  const ticks = Array.from({ length: count + 1 }, (_, index) => (bottom + index) * step);
-  const share = (/** @type {number} */ value) => (value / step - bottom) / count;
-  const text = (/** @type {number} */ tick) => String(Number(tick.toPrecision(6)));
-  return { ticks, share, text };
-}
-
-/** @param {number} least @param {number} most @returns {Scale} */
-function logScale(least, most) {
-  const [first, last] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
-  const few = Math.log10(most / least) <= FEW_DECADES;
-  const stride = few ? 1 : Math.ceil(((last - first) * TICK_HEIGHT) / (HEIGHT - TOP - BOTTOM));
-  const ticks = [];
-  for (let power = first; power <= last; power += stride) {
-    ticks.push(...(few ? [1, 2, 5] : [1]).map((digit) => Number(`${digit}e${power}`)));
-  }
-  const bottom = few ? (ticks.findLast((tick) => tick <= least) ?? ticks[0]) : ticks[0];
-  const top = few ? (ticks.find((tick) => tick >= most && tick > bottom) ?? most) : 10 ** last;
-  const share = (/** @type {number} */ value) => Math.log(value / bottom) / Math.log(top / bottom);
-  const shown = ticks.filter((tick) => tick >= bottom && tick <= top);
-  return { ticks: shown, share, text: powerText };
-}
-
-/** @param {number} tick */
-function powerText(tick) {
-  if (tick >= 1e-3 && tick <= 1e4) return tick.toLocaleString("en-US");
-  const [digit, power] = tick.toExponential(0).split("e");
-  return digit === "1" ? tenTo(Number(power)) : `${digit} · ${tenTo(Number(power))}`;
-}
-
-/** @param {number} power */
-function tenTo(power) {
-  const digits = [...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[Number(digit)]);
-  return `10${power < 0 ? "⁻" : ""}${digits.join("")}`;
+  const room = Math.floor((HEIGHT - TOP - BOTTOM) / TICK_HEIGHT);
+  return log ? logScale(least, most, room) : evenScale(Math.min(0, least), Math.max(0, most) || 1);
 }
 
 /**
@@ -316,14 +256,4 @@ function line(scope, texts) {
     row.append(cell);
   });
   return row;
-}
-
-/**
- * @param {string} name
- * @param {Record<string, string | number>} attributes
- */
-function svg(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
 }

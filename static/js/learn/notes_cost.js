@@ -2,7 +2,7 @@
 // the settings do.
 import { tokensSeen } from "../curve_axis.js";
 import { grouped } from "../format.js";
-import { threeDigits } from "./line_chart.js";
+import { threeDigits } from "./axes.js";
 import { NONE } from "./notes_numbers.js";
 
 /** @typedef {import("../api.js").Run} Run */

@@ -24,18 +24,10 @@ const MANY = 12;
  * @param {{ logX: boolean, numberOf: (run: Run) => number }} options
  */
 export async function drawCost(element, outcomes, reference, { logX, numberOf }) {
-  const runs = [...outcomes.map(({ run }) => run), reference].filter(isMeasured);
-  const bits = !runs.every(perCharacter);
-  const dots = outcomes.flatMap((outcome) => {
-    const y = bits ? bitsPerCharacter(outcome.run) : outcome.run.val_loss;
-    if (outcome.minutes === null || y === null || (logX && outcome.minutes <= 0)) return [];
-    const words = sentence(outcome, reference);
-    return [{ run: outcome.run, x: outcome.minutes, y, number: numberOf(outcome.run), words }];
-  });
+  const { dots, measure } = costDots(outcomes, reference, { logX, numberOf });
   const origin = dots.find(({ run }) => run === reference);
   const ranges = rangesOf(dots, logX);
   const grid = { gridcolor: colour("--line"), zeroline: false, linecolor: colour("--line-strong") };
-  const measure = bits ? "bits per character" : "nats per character";
   await draw(element, [trace(element, dots, reference, ranges, logX)], {
     margin: MARGIN,
     uirevision: "kept",
@@ -55,6 +47,25 @@ export async function drawCost(element, outcomes, reference, { logX, numberOf })
       align: "left",
     },
   });
+}
+
+/**
+ * @param {readonly Outcome[]} outcomes
+ * @param {Run} reference
+ * @param {{ logX: boolean, numberOf: (run: Run) => number }} options
+ * @returns {{ dots: Dot[], measure: string }} x in minutes, y in what `measure` says: of nats where
+ *   all tokens are characters
+ */
+export function costDots(outcomes, reference, { logX, numberOf }) {
+  const runs = [...outcomes.map(({ run }) => run), reference].filter(isMeasured);
+  const bits = !runs.every(perCharacter);
+  const dots = outcomes.flatMap((outcome) => {
+    const y = bits ? bitsPerCharacter(outcome.run) : outcome.run.val_loss;
+    if (outcome.minutes === null || y === null || (logX && outcome.minutes <= 0)) return [];
+    const words = sentence(outcome, reference);
+    return [{ run: outcome.run, x: outcome.minutes, y, number: numberOf(outcome.run), words }];
+  });
+  return { dots, measure: bits ? "bits per character" : "nats per character" };
 }
 
 /**
