@@ -36,7 +36,12 @@ from model.tokenizer import CharTokenizer, Tokenizer
 hypothesis.settings.register_profile("sidelight", deadline=None)
 hypothesis.settings.load_profile("sidelight")
 
-pytest_plugins = ["tests.browser_fixtures", "tests.ray_fixtures", "tests.training_fixtures"]
+pytest_plugins = [
+    "tests.browser_fixtures",
+    "tests.job_fixtures",
+    "tests.ray_fixtures",
+    "tests.training_fixtures",
+]
 
 CHARACTERS = "\n !',-.:?ABEFHIJMORTWabcdefghiklmnoprstuvwy"
 TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
@@ -182,10 +187,12 @@ def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_until(condition, timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
+    """Ask again and again, and ever less often: what is waited for needs the machine too."""
+    deadline, pause_s = time.monotonic() + timeout_s, 0.005
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, 0.05)
 
 
 @pytest.fixture(scope="session")

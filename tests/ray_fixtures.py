@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 from app.jobs.launcher import OVER, Status
-from app.jobs.ray_cluster import RayCluster
+from app.jobs.ray_cluster import RayCluster, _Recent
 
 START_TIMEOUT_S = 10  # Ray gives up on a job that has waited so long; by itself after 15 minutes
 
@@ -125,6 +125,10 @@ class StandInCluster(RayCluster):
     """Runs a stand-in for `model.job`, which does what its specification says."""
 
     program = (str(Path(__file__).with_name("stand_in_job.py")),)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._jobs = _Recent(self._list_jobs, 0.1)  # a job's end is not waited for long
 
 
 class Work:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENDLESS = TrainConfig(max_iters=10_000_000, batch_size=8, eval_interval=50, snapshots=40)
 SLOW = 90  # seconds: a process imports torch first, beside others that do the same
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("jobs_begin_at_once")]
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def wait_for(queue: JobQueue, id: str, *states: str) -> Job:
     return queue.job(id)
 
 
+@pytest.mark.usefixtures("jobs_begin_as_ever", "short_samples")
 def test_a_job_makes_the_run_that_the_trainer_makes(queue, corpus, tmp_path) -> None:
     (made,) = queue.submit([job()])
     wait_for(queue, made.id, "done")
@@ -124,6 +125,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_begins(queue) -> None:
     assert not queue.run_of(second).path.exists()
 
 
+@pytest.mark.usefixtures("short_samples")
 def test_a_cancelled_job_keeps_what_it_has_and_goes_on(queue, corpus, tmp_path) -> None:
     train = FAST.model_copy(update={"max_iters": 1500, "eval_interval": 100})
     (made,) = queue.submit([job(train=train)])
@@ -290,7 +292,7 @@ def test_too_little_memory_is_said(tmp_path, text) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
 
-    huge = SMALL.model_copy(update={"n_embd": 8192, "n_layer": 16})
+    huge = SMALL.model_copy(update={"n_embd": 8192, "mlp_ratio": 16.0})
     ended = run_process(tmp_path / "job", text, tmp_path / "ck", model=huge, preexec_fn=limit)
     outcome = read_outcome(tmp_path / "job")
     assert ended.returncode == 1 and outcome is not None
@@ -316,8 +318,10 @@ def test_a_gpu_out_of_memory_is_said(tmp_path, text, monkeypatch) -> None:
     assert outcome["state"] == "failed" and "lower batch_size" in outcome["message"]
 
 
+@pytest.mark.usefixtures("short_samples")
 def test_killed_at_any_moment_it_goes_on(tmp_path, text, corpus) -> None:
     """Many times, at moments that no one chose."""
+    processes = Processes("cpu")
     train = FAST.model_copy(update={"max_iters": 600, "eval_interval": 20, "snapshots": 30})
     folder = RunFolder(tmp_path / "ck" / "run")
     for attempt in range(6):
@@ -327,19 +331,22 @@ def test_killed_at_any_moment_it_goes_on(tmp_path, text, corpus) -> None:
             plan=plan_of(train=train), folder=folder.path, corpus=str(text), corpus_name="text"
         )
         (job_folder / "spec.json").write_text(spec.model_dump_json())
-        command = [sys.executable, "-m", "model.job", str(job_folder / "spec.json")]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         steps = folder.state.read().step if folder.state.exists() else -1
+        handle = processes.start(job_folder, "cpu")
+
+        def is_over(job_folder: Path = job_folder, handle: str = handle) -> bool:
+            return processes.status(job_folder, handle).state != "running"
+
         try:
             wait_until(
-                lambda s=steps, p=process: (
-                    p.poll() is not None or (folder.state.exists() and folder.state.read().step > s)
+                lambda s=steps, is_over=is_over: (
+                    is_over() or (folder.state.exists() and folder.state.read().step > s)
                 ),
                 SLOW,
             )
         finally:
-            process.kill()
-            process.wait()
+            processes.kill(job_folder, handle)
+            wait_until(is_over, SLOW)
         if folder.is_finished():
             break
         for step in folder.snapshot_steps():

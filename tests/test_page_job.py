@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 from app.settings import Settings
 from tests.conftest import LiveServer, wait_until, write_run
 from tests.fake_jobs import END, Event, FakeJobs, job, metric, sample, snapshot, torn
+from tests.training_fixtures import TEXT
 
 
 @pytest.fixture(scope="module")
@@ -273,20 +274,21 @@ def test_a_text_that_it_cannot_read_is_named(page: Page, watch) -> None:
     expect(heads.get_by_role("alert")).to_be_hidden()
 
 
-@pytest.mark.parametrize("width", [360, 2560])
-def test_it_fits(page: Page, watch, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
+def test_it_fits(page: Page, watch) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
     long = job(run_id="baseline", has_run=True, hypothesis="w" * 200, title="T" * 80)
     watch([("state", long), metric(0), metric(100), snapshot(50), sample(10, "To be" * 99)])
     expect(page.locator(".watch-heads canvas")).to_have_count(4)
     part(page, "beside-words").click()
-    wait_until(lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    for width in (360, 2560):
+        page.set_viewport_size({"width": width, "height": 800})
+        wait_until(lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 # In earnest
 
 TINY = {"kind": "gpt", "block_size": 16, "n_layer": 1, "n_head": 2, "n_embd": 16}
-LONG = {"max_iters": 100_000, "eval_interval": 20, "eval_iters": 0, "snapshots": 30}
+LONG = {"max_iters": 100_000, "eval_interval": 200, "eval_iters": 0, "snapshots": 30}
 
 
 def losses_on_disk(folder: Path) -> list[list[float]]:
@@ -295,10 +297,13 @@ def losses_on_disk(folder: Path) -> list[list[float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_at_once")
 def test_a_run_from_its_start_over_a_cancel_to_its_resumption(
     page: Page, server: LiveServer
 ) -> None:
+    text = server.http.post("/api/corpora?name=small.txt", content=TEXT).json()
     body = {"config": {"model": TINY, "train": LONG}, "run_id": "tiny", "title": "Tiny"}
+    body["corpus"] = text["id"]
     started = server.http.post("/api/jobs", json=body)
     assert started.status_code == 202, started.text
     page.goto(f"{server.url}/train?job={started.json()['id']}")

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from app.settings import Settings
 from tests.conftest import LiveServer, wait_until, write_run
 from tests.fake_jobs import job
+from tests.training_fixtures import TEXT
 
 FIELDS = ["train.learning_rate", "model.n_head", "model.activation", "train.grad_clip"]
 ROWS: list[tuple[str, list[Any], float | None]] = [
@@ -88,6 +89,17 @@ def fake(page: Page) -> FakeSweep:
 
 @pytest.fixture
 def opened(page: Page, server: LiveServer, fake: FakeSweep) -> Page:
+    return open_sweep(page, server)
+
+
+@pytest.fixture(scope="module")
+def read(shared_page: Page, server: LiveServer) -> Page:
+    """As `opened`, for tests that only read it."""
+    FakeSweep(shared_page)
+    return open_sweep(shared_page, server)
+
+
+def open_sweep(page: Page, server: LiveServer) -> Page:
     page.goto(f"{server.url}/train?sweep=s")
     expect(part(page, "parallel").locator(".trace")).to_have_count(5, timeout=20_000)
     return page
@@ -108,48 +120,48 @@ def order(page: Page) -> list[str]:
 # The table
 
 
-def test_the_best_run_comes_first_and_those_without_a_loss_last(opened: Page) -> None:
+def test_the_best_run_comes_first_and_those_without_a_loss_last(read: Page) -> None:
     by_loss = sorted(range(5), key=lambda i: ROWS[i][2] or 0)
-    assert order(opened) == [f"Run {i}" for i in [*by_loss, 5, 6]]
-    expect(row(opened, by_loss[0])).to_contain_text("best so far")
-    expect(opened.get_by_text("best so far")).to_have_count(1)
-    heads = part(opened, "head").locator("th").all_inner_texts()
+    assert order(read) == [f"Run {i}" for i in [*by_loss, 5, 6]]
+    expect(row(read, by_loss[0])).to_contain_text("best so far")
+    expect(read.get_by_text("best so far")).to_have_count(1)
+    heads = part(read, "head").locator("th").all_inner_texts()
     assert heads[1:6] == ["Validation loss", "learning_rate", "n_head", "activation", "grad_clip"]
-    cells = row(opened, 4).locator("td").all_inner_texts()
+    cells = row(read, 4).locator("td").all_inner_texts()
     assert cells[:8] == ["1.8750", "0.01235", "4", "relu", "none", "1.6250", "1 min 5 s", "Done"]
-    assert row(opened, 2).locator("td").all_inner_texts()[7] == "Running, 40 %"
-    assert row(opened, 5).locator("td").all_inner_texts()[5:7] == ["–", "6.5 s"]
+    assert row(read, 2).locator("td").all_inner_texts()[7] == "Running, 40 %"
+    assert row(read, 5).locator("td").all_inner_texts()[5:7] == ["–", "6.5 s"]
 
 
-def test_it_tells_how_far_all_of_it_is(opened: Page) -> None:
-    expect(opened.get_by_role("heading", level=1)).to_have_text("Rates and heads")
-    expect(part(opened, "hypothesis")).to_have_text("Faster is better, up to a point.")
-    expect(part(opened, "states")).to_have_text("4 done, 1 running, 1 queued, 1 failed")
+def test_it_tells_how_far_all_of_it_is(read: Page) -> None:
+    expect(read.get_by_role("heading", level=1)).to_have_text("Rates and heads")
+    expect(part(read, "hypothesis")).to_have_text("Faster is better, up to a point.")
+    expect(part(read, "states")).to_have_text("4 done, 1 running, 1 queued, 1 failed")
     share = (4 + 1 + 0.4) / 7  # nothing more will come of the one that failed
-    bar = opened.get_by_role("progressbar")
+    bar = read.get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", str(math.floor(100 * share)))
 
 
-def test_links_lead_to_the_runs(opened: Page) -> None:
+def test_links_lead_to_the_runs(read: Page) -> None:
     def address(link: Locator) -> str | None:
         return link.get_attribute("href")
 
     best = ["sweep-1", "sweep-3", "sweep-4", "sweep-0", "sweep-2"]
-    assert address(part(opened, "compare")) == f"/runs?runs={','.join(best)}"
-    assert address(part(opened, "prompt")) == f"/?runs={','.join(best[:4])}"
-    expect(part(opened, "prompt")).to_have_text("Prompt the best four")
-    links = row(opened, 1).get_by_role("link")
+    assert address(part(read, "compare")) == f"/runs?runs={','.join(best)}"
+    assert address(part(read, "prompt")) == f"/?runs={','.join(best[:4])}"
+    expect(part(read, "prompt")).to_have_text("Prompt the best four")
+    links = row(read, 1).get_by_role("link")
     assert [address(link) for link in links.all()] == [
         "/train?job=j1",
         "/?runs=sweep-1",
         "/attention?run=sweep-1",
     ]
-    expect(row(opened, 6).get_by_role("link")).to_have_count(1)
+    expect(row(read, 6).get_by_role("link")).to_have_count(1)
 
 
-def test_the_csv_has_every_digit(opened: Page) -> None:
-    with opened.expect_download() as caught:
-        part(opened, "export").click()
+def test_the_csv_has_every_digit(read: Page) -> None:
+    with read.expect_download() as caught:
+        part(read, "export").click()
     assert caught.value.suggested_filename == "s.csv"
     lines = list(csv.DictReader(io.StringIO(caught.value.path().read_text())))
     assert [line["run"] for line in lines[:2]] == ["sweep-1", "sweep-3"]
@@ -170,8 +182,8 @@ def traces(element: Locator) -> list[dict[str, Any]]:
     )
 
 
-def test_each_line_goes_through_its_settings_to_its_loss(opened: Page) -> None:
-    lines = {trace["uid"]: trace["y"] for trace in traces(part(opened, "parallel"))}
+def test_each_line_goes_through_its_settings_to_its_loss(read: Page) -> None:
+    lines = {trace["uid"]: trace["y"] for trace in traces(part(read, "parallel"))}
     losses = [loss for *_, loss in ROWS if loss is not None]
     clips = [None, 0.5, 1.0]  # nothing, then numbers
     for i, (_, (rate, heads, activation, clip), loss) in enumerate(ROWS):
@@ -188,8 +200,8 @@ def test_each_line_goes_through_its_settings_to_its_loss(opened: Page) -> None:
         )
 
 
-def test_a_point_for_each_run_against_each_setting(opened: Page) -> None:
-    figures = part(opened, "scatters").locator(".sweep-scatter")
+def test_a_point_for_each_run_against_each_setting(read: Page) -> None:
+    figures = part(read, "scatters").locator(".sweep-scatter")
     expect(figures).to_have_count(4)
     by_loss = sorted((row for row in ROWS if row[2] is not None), key=lambda row: row[2] or 0)
     losses = [row[2] for row in by_loss]
@@ -217,29 +229,25 @@ def drag_over_the_better_losses(page: Page) -> None:
     page.mouse.up()
 
 
-def test_a_box_over_an_axis_singles_runs_out(opened: Page) -> None:
+def test_a_box_over_an_axis_singles_runs_out_until_it_is_taken_away(opened: Page) -> None:
     drag_over_the_better_losses(opened)
     expect(opened.locator("tr.is-aside")).to_have_count(3)
     inside = {i for i, (*_, loss) in enumerate(ROWS) if loss is not None and loss <= 2.0}
     for i in range(7):
         assert ("is-aside" in (row(opened, i).get_attribute("class") or "")) == (i not in inside)
-
-
-def test_the_box_can_be_taken_away_again(opened: Page) -> None:
-    drag_over_the_better_losses(opened)
     opened.get_by_role("button", name="Show all again").click()
     expect(opened.locator("tr.is-aside")).to_have_count(0)
     expect(part(opened, "parallel").locator(".selectionlayer path")).to_have_count(0)
 
 
-def test_the_row_that_has_the_keyboard_brings_its_line_forward(opened: Page) -> None:
-    row(opened, 3).get_by_role("link").first.focus()
+def test_the_row_that_has_the_keyboard_brings_its_line_forward(read: Page) -> None:
+    row(read, 3).get_by_role("link").first.focus()
 
     def strong() -> list[str]:
-        return [trace["uid"] for trace in traces(part(opened, "parallel")) if trace["opacity"] == 1]
+        return [trace["uid"] for trace in traces(part(read, "parallel")) if trace["opacity"] == 1]
 
     wait_until(lambda: strong() == ["j3"])
-    part(opened, "export").focus()
+    part(read, "export").focus()
     wait_until(lambda: len(strong()) == 5)
 
 
@@ -300,17 +308,20 @@ def test_a_sweep_that_is_gone_says_so(page: Page, server: LiveServer) -> None:
     expect(part(page, "alert")).to_contain_text("no such sweep")
 
 
-@pytest.mark.parametrize("width", [360, 2560])
-def test_it_fits(opened: Page, width: int) -> None:
-    opened.set_viewport_size({"width": width, "height": 800})
-    wait_until(lambda: opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+def test_it_fits(opened: Page) -> None:
+    for width in (360, 2560):
+        opened.set_viewport_size({"width": width, "height": 800})
+        wait_until(lambda: opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_at_once")
 def test_a_sweep_from_its_start_to_its_best_run(page: Page, server: LiveServer) -> None:
     model = {"kind": "gpt", "block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 8}
     train = {"max_iters": 30, "eval_interval": 15, "eval_iters": 0, "snapshots": 1}
+    text = server.http.post("/api/corpora?name=small.txt", content=TEXT).json()
     body = {
+        "corpus": text["id"],
         "title": "Two rates",
         "run_id": "rate",
         "config": {"model": model, "train": train},

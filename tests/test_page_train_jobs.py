@@ -111,6 +111,7 @@ def test_an_own_text_is_deleted_when_asked_twice(opened: Page) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_at_once")
 def test_start_leads_to_the_job_and_back_to_the_form(opened: Page, server: LiveServer) -> None:
     set_small(opened)
     upload(opened, "short.txt", (TEXT + "short").encode())
@@ -136,6 +137,7 @@ def test_start_leads_to_the_job_and_back_to_the_form(opened: Page, server: LiveS
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_at_once")
 def test_a_job_is_cancelled_resumed_and_removed_from_the_list(
     opened: Page, server: LiveServer
 ) -> None:
@@ -218,6 +220,7 @@ def test_random_draws_come_from_ranges(opened: Page) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_at_once")
 def test_a_sweep_leads_to_its_page_and_stands_in_the_list(opened: Page) -> None:
     set_small(opened)
     opened.get_by_label("Grid").check()

@@ -77,8 +77,8 @@ def states(queue: JobQueue) -> list[str]:
 
 def test_each_gpu_has_one_job_and_the_cpu_none_that_did_not_ask(queue, gpus) -> None:
     jobs = queue.submit([job(f"run-{i}") for i in range(4)])
-    wait_until(lambda: states(queue) == ["running", "running", "queued", "queued"])
-    assert gpus.running == {jobs[0].id: "cuda:0", jobs[1].id: "cuda:1"}
+    wait_until(lambda: gpus.running == {jobs[0].id: "cuda:0", jobs[1].id: "cuda:1"})
+    assert states(queue) == ["running", "running", "queued", "queued"]
     (asked,) = queue.submit([job("on-cpu", "cpu")])
     wait_until(lambda: gpus.running.get(asked.id) == "cpu")
     gpus.end(jobs[1].id, Status("done"))

@@ -64,7 +64,7 @@ def test_jobs_run_as_wide_as_the_cluster_and_the_others_wait(
     (folders[0] / "end").touch()
     assert work.until(folders[0], first).state == "done"
     assert work.until(folders[2], third, "running") == Status("running")
-    assert "gpus" in work.cluster.log(folders[2], third)
+    wait_for(lambda: "gpus" in work.cluster.log(folders[2], third), 10, lambda: "no log")
     (folders[2] / "end").touch()
     assert work.until(folders[2], third) == Status("done")
 
@@ -136,7 +136,8 @@ def test_gpus_are_asked_for_as_resources(work_on_ray: WorkOnRay) -> None:
 
 @pytest.mark.slow
 def test_a_failure_says_why(work_on_ray: WorkOnRay) -> None:
-    work = work_on_ray(gpus=0)
+    work = work_on_ray(cpus=0.5, gpus=0)
+    elsewhere = work_on_ray(cpus=0.5, gpus=0, python="/no/such/python")
     cases = {
         "told": ({"state": "failed", "message": "no text"}, "failed", "no text"),
         "raised": ({"raise": "so it is"}, "failed", "ValueError: so it is (exit status 1)"),
@@ -151,25 +152,21 @@ def test_a_failure_says_why(work_on_ray: WorkOnRay) -> None:
     for name, (_, state, message) in cases.items():
         assert work.until(jobs[name], handles[name]) == Status(state, message)
 
-    lost = work.folder("lost", seconds=60)
-    handle = work.start(lost)
-    wait_for((lost / "began").exists, 20, lambda: work.cluster.log(lost, handle))
-    os.kill(int((lost / "began").read_text()), signal.SIGKILL)  # as when its node is gone
-    status = work.until(lost, handle)
-    assert status.state == "interrupted"
-    message = "Ray lost the job: The actor is dead because its worker process has died"
-    assert status.message == message
-
-    gone = work.folder("gone")
+    lost, gone = work.folder("lost", seconds=60), work.folder("gone")
     (gone / "spec.json").unlink()
-    status = work.until(gone, work.start(gone))
+    python = elsewhere.folder("python")
+    of_lost, of_gone, of_python = work.start(lost), work.start(gone), elsewhere.start(python)
+    wait_for((lost / "began").exists, 20, lambda: work.cluster.log(lost, of_lost))
+    os.kill(int((lost / "began").read_text()), signal.SIGKILL)  # as when its node is gone
+    message = "Ray lost the job: The actor is dead because its worker process has died"
+    assert work.until(lost, of_lost) == Status("interrupted", message)
+
+    status = work.until(gone, of_gone)
     assert status.state == "failed"
     assert "spec.json cannot be read on this node" in status.message
     assert "storage that all nodes share" in status.message
 
-    elsewhere = work_on_ray(gpus=0, python="/no/such/python")
-    folder = elsewhere.folder("python")
-    status = elsewhere.until(folder, elsewhere.start(folder))
+    status = elsewhere.until(python, of_python)
     assert status.state == "failed"
     assert "/no/such/python" in status.message
 

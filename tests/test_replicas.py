@@ -248,11 +248,6 @@ def last_line(lines: Iterator[str]) -> str:
     return last.removeprefix("data: ")
 
 
-def test_without_replicas_ray_is_not_imported() -> None:
-    code = "import sys, app.serving; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.parametrize("missing", ["ray", "ray.serve"])
 def test_without_ray_serve_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, missing: str

@@ -15,6 +15,8 @@ from app.settings import Settings
 from tests.conftest import LiveServer, wait_until, write_run
 from tests.training_fixtures import TEXT
 
+pytestmark = pytest.mark.usefixtures("jobs_begin_at_once")
+
 SLOW = 90
 TINY = {
     "model": {"n_layer": 1, "n_head": 2, "n_embd": 16, "block_size": 8},
@@ -330,6 +332,7 @@ def test_fifty_watchers_share_one_look_at_the_folder(server) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_begin_as_ever")
 def test_folders_named_from_where_the_server_was_started_serve_its_jobs(
     tmp_path, monkeypatch
 ) -> None:

@@ -8,6 +8,8 @@ from app.settings import Settings
 from tests.conftest import LiveServer, wait_until, write_run
 from tests.training_fixtures import TEXT
 
+pytestmark = pytest.mark.usefixtures("jobs_begin_at_once")
+
 SLOW = 120
 TINY = {
     "model": {"n_layer": 1, "n_head": 2, "n_embd": 16, "block_size": 8},

@@ -17,12 +17,12 @@ CALL = """async ([module, name, all]) =>
   (await import(`/static/js/${module}.js`))[name](...all)"""
 
 
-@pytest.fixture
-def call(page: Page, live: LiveServer):
-    page.goto(f"{live.url}/healthz")  # any address of the same origin
+@pytest.fixture(scope="module")
+def call(shared_page: Page, live: LiveServer):
+    shared_page.goto(f"{live.url}/healthz")  # any address of the same origin
 
     def function(module: str, name: str, *arguments: Any) -> Any:
-        return page.evaluate(CALL, [module, name, list(arguments)])
+        return shared_page.evaluate(CALL, [module, name, list(arguments)])
 
     return function
 

