@@ -6,13 +6,15 @@ All are coroutines, as FastAPI hands each plain function to a thread, which cost
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.templating import Jinja2Templates
 
+from app.attention_schemas import RunReading
 from app.client_limits import ClientLimits, client_of
 from app.corpora import Corpora
 from app.engine import Engine
@@ -20,8 +22,12 @@ from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.queue import JobQueue
 from app.metrics import Metrics
+from app.reading import Window
 from app.registry import LoadedRun, Registry
 from app.settings import Settings
+
+Body = TypeVar("Body", bound=RunReading)
+Reply = TypeVar("Reply")
 
 
 async def _settings(request: Request) -> Settings:
@@ -113,3 +119,22 @@ def borrow(
 ) -> AbstractAsyncContextManager[LoadedRun]:
     """`registry.lend` for an event loop: a model may take a while to load."""
     return contextmanager_in_threadpool(registry.lend(run_id, step))
+
+
+async def ask_run(
+    request: Request, run_id: str, step: int | None, work: Callable[[LoadedRun], Reply]
+) -> Reply:
+    """Do `work` with a loaded run, in a thread, as one of the few that look into runs at a time."""
+    state = request.app.state
+    async with borrow(state.registry, run_id, step) as loaded:
+        return await anyio.to_thread.run_sync(work, loaded, limiter=state.inspections)
+
+
+async def ask_reader(request: Request, body: Body, work: Callable[[Window, Body], Reply]) -> Reply:
+    """The same with what the run has seen of the text."""
+    reader = request.app.state.reader
+
+    def read_and_work(loaded: LoadedRun) -> Reply:
+        return work(reader.read(loaded, body.text, body.length), body)
+
+    return await ask_run(request, body.run, body.step, read_and_work)

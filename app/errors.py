@@ -34,6 +34,14 @@ class ErrorReply(BaseModel):
     error: ErrorBody
 
 
+# Of an endpoint that asks a run, for the API's description.
+RUN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
+    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
+    503: {"model": ErrorReply, "description": "The run's folder is broken."},
+}
+
+
 class RequestError(Exception):
     """A request that cannot be served; its text tells the caller what to change.
 

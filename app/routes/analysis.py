@@ -1,9 +1,7 @@
 """`/api/attention/…`: what the heads of a run do, and what they do it with."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
@@ -27,39 +25,28 @@ from app.attention_schemas import (
     InsideRequest,
     RolesReply,
     RolesRequest,
-    RunReading,
 )
-from app.deps import borrow
-from app.errors import ErrorReply
-from app.reading import Window
+from app.deps import ask_reader, borrow
+from app.errors import RUN_RESPONSES
 
 router = APIRouter(prefix="/api/attention", tags=["Attention"])
-
-Body = TypeVar("Body", bound=RunReading)
-Reply = TypeVar("Reply")
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
-}
 
 
 @router.post(
     "/roles",
     summary="What each head does",
-    responses=RESPONSES | examples.of_answer(examples.ROLES),
+    responses=RUN_RESPONSES | examples.of_answer(examples.ROLES),
     openapi_extra=examples.of_request(examples.ROLES_REQUESTS),
 )
 async def roles(body: RolesRequest, request: Request) -> RolesReply:
     """Scores of every head: on the text, and on random tokens that come twice."""
-    return await _answer(request, body, lambda window, _: score_heads(window))
+    return await ask_reader(request, body, lambda window, _: score_heads(window))
 
 
 @router.post(
     "/comparison",
     summary="Two sides, head by head",
-    responses=RESPONSES | examples.of_answer(examples.COMPARISON),
+    responses=RUN_RESPONSES | examples.of_answer(examples.COMPARISON),
     openapi_extra=examples.of_request(examples.COMPARISON_REQUESTS),
 )
 async def comparison(body: ComparisonRequest, request: Request) -> ComparisonReply:
@@ -82,7 +69,7 @@ async def comparison(body: ComparisonRequest, request: Request) -> ComparisonRep
 @router.post(
     "/inside",
     summary="Inside one head",
-    responses=RESPONSES | examples.of_answer(examples.INSIDE),
+    responses=RUN_RESPONSES | examples.of_answer(examples.INSIDE),
     openapi_extra=examples.of_request(examples.INSIDE_REQUESTS),
 )
 async def inside(body: InsideRequest, request: Request) -> InsideReply:
@@ -91,13 +78,13 @@ async def inside(body: InsideRequest, request: Request) -> InsideReply:
     The latter by the logit lens, layer by layer, and by the part of each head and MLP in the
     token's logit.
     """
-    return await _answer(request, body, look_inside)
+    return await ask_reader(request, body, look_inside)
 
 
 @router.post(
     "/distribution",
     summary="What the next token is drawn from",
-    responses=RESPONSES | examples.of_answer(examples.DISTRIBUTION),
+    responses=RUN_RESPONSES | examples.of_answer(examples.DISTRIBUTION),
     openapi_extra=examples.of_request(examples.DISTRIBUTION_REQUESTS),
 )
 async def distribution(body: DistributionRequest, request: Request) -> DistributionReply:
@@ -105,13 +92,13 @@ async def distribution(body: DistributionRequest, request: Request) -> Distribut
 
     The first are the model's own, the last those that `/v1/completions` draws from.
     """
-    return await _answer(request, body, stages_of_drawing)
+    return await ask_reader(request, body, stages_of_drawing)
 
 
 @router.post(
     "/ablation",
     summary="Switch heads off",
-    responses=RESPONSES | examples.of_answer(examples.ABLATION),
+    responses=RUN_RESPONSES | examples.of_answer(examples.ABLATION),
     openapi_extra=examples.of_request(examples.ABLATION_REQUESTS),
 )
 async def ablation(body: AblationRequest, request: Request) -> AblationReply:
@@ -120,26 +107,15 @@ async def ablation(body: AblationRequest, request: Request) -> AblationReply:
     What is written begins from what is seen of the text; with the same seed, `text_before` is what
     `/v1/completions` writes.
     """
-    return await _answer(request, body, switch_off)
+    return await ask_reader(request, body, switch_off)
 
 
 @router.post(
     "/importance",
     summary="How much each head is missed",
-    responses=RESPONSES | examples.of_answer(examples.IMPORTANCE),
+    responses=RUN_RESPONSES | examples.of_answer(examples.IMPORTANCE),
     openapi_extra=examples.of_request(examples.IMPORTANCE_REQUESTS),
 )
 async def importance(body: ImportanceRequest, request: Request) -> ImportanceReply:
     """The change of the loss on the text without each head in turn."""
-    return await _answer(request, body, miss_each_head)
-
-
-async def _answer(request: Request, body: Body, work: Callable[[Window, Body], Reply]) -> Reply:
-    """Let the run read the text, then do `work` on what it saw, in a thread."""
-    state = request.app.state
-
-    def read_and_work() -> Reply:
-        return work(state.reader.read(loaded, body.text, body.length), body)
-
-    async with borrow(state.registry, body.run, body.step) as loaded:
-        return await anyio.to_thread.run_sync(read_and_work, limiter=state.inspections)
+    return await ask_reader(request, body, miss_each_head)

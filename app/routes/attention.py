@@ -1,7 +1,6 @@
 """`/api/attention`: what every head of a run looks at."""
 
 import math
-from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
@@ -11,7 +10,7 @@ from app import examples
 from app.attention_schemas import AttentionReply, AttentionRequest
 from app.attention_wire import compact, gzipped, npy
 from app.deps import RegistryDep, SettingsDep, borrow
-from app.errors import ErrorReply
+from app.errors import RUN_RESPONSES
 from app.inspection import Inspection, inspect
 from app.reading import Reader, check_size
 from app.settings import Settings
@@ -23,7 +22,7 @@ COMPRESS_FROM_BYTES = 1000
 
 router = APIRouter(prefix="/api", tags=["Runs"])
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES = RUN_RESPONSES | {
     200: {
         "description": "The maps, in the form that `Accept` asks for.",
         "content": {
@@ -41,9 +40,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             },
         },
     },
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
 }
 
 

@@ -1,14 +1,13 @@
 """`/api/learn/self-attention`, `/cross-attention` and `/attend`: attention, number by number."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
 
-from app.deps import borrow
-from app.errors import ErrorReply
+from app.deps import ask_run
+from app.errors import RUN_RESPONSES
 from app.learn.attention_steps import (
     AttentionSteps,
     ByHand,
@@ -28,16 +27,8 @@ router = APIRouter(prefix="/api/learn", tags=["Learn"])
 Body = TypeVar("Body", bound=OneHead)
 Reply = TypeVar("Reply")
 
-WRONG: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-}
-RESPONSES = WRONG | {
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
-}
 
-
-@router.post("/self-attention", summary="One head, step by step", responses=RESPONSES)
+@router.post("/self-attention", summary="One head, step by step", responses=RUN_RESPONSES)
 async def of_one_head(body: OneHead, request: Request) -> SelfAttentionReply:
     """What a head makes of a short text, from the stream that it reads to what it adds to it.
 
@@ -46,7 +37,7 @@ async def of_one_head(body: OneHead, request: Request) -> SelfAttentionReply:
     return await _answer(request, body, self_attention)
 
 
-@router.post("/cross-attention", summary="Attention of three kinds", responses=RESPONSES)
+@router.post("/cross-attention", summary="Attention of three kinds", responses=RUN_RESPONSES)
 async def of_three_kinds(body: TwoTexts, request: Request) -> CrossAttentionReply:
     """A head's queries, keys and values in attention, self-attention and cross-attention.
 
@@ -56,7 +47,7 @@ async def of_three_kinds(body: TwoTexts, request: Request) -> CrossAttentionRepl
     return await _answer(request, body, cross_attention)
 
 
-@router.post("/attend", summary="Attention by hand", responses=WRONG)
+@router.post("/attend", summary="Attention by hand", responses={422: RUN_RESPONSES[422]})
 async def of_matrices(body: ByHand) -> AttentionSteps:
     """Every step from the queries, keys and values that are sent, up to 12 by 12 numbers each."""
     return await anyio.to_thread.run_sync(by_hand, body)
@@ -65,8 +56,5 @@ async def of_matrices(body: ByHand) -> AttentionSteps:
 async def _answer(
     request: Request, body: Body, work: Callable[[LoadedRun, Body, Reader], Reply]
 ) -> Reply:
-    """Do `work` with the run, in a thread."""
-    state = request.app.state
-    async with borrow(state.registry, body.run, body.step) as loaded:
-        job = partial(work, loaded, body, state.reader)
-        return await anyio.to_thread.run_sync(job, limiter=state.inspections)
+    reader = request.app.state.reader
+    return await ask_run(request, body.run, body.step, lambda run: work(run, body, reader))

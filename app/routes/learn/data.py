@@ -1,12 +1,10 @@
 """`/api/learn/encoding` and `/api/learn/batch`: from text to what a training step sees."""
 
-from typing import Any
-
 import anyio.to_thread
 from fastapi import APIRouter, Request
 
 from app.deps import CorporaDep, RegistryDep
-from app.errors import ErrorReply
+from app.errors import RUN_RESPONSES, ErrorReply
 from app.learn.data import (
     BatchReply,
     BatchRequest,
@@ -18,10 +16,8 @@ from app.learn.data import (
 
 router = APIRouter(prefix="/api/learn", tags=["Learn"])
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES = RUN_RESPONSES | {
     404: {"model": ErrorReply, "description": "There is no such run or text."},
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
 }
 
 
