@@ -69,6 +69,14 @@ _ALL = (
         "More heads give more varied representations; they may overfit.",
     ),
     _preset(
+        "one-head",
+        "One head",
+        GPTConfig(n_head=1),
+        TrainConfig(),
+        "One head of the whole width can look at one kind of place at a time in each layer; four "
+        "follow several, so one alone should lose to them, with the same number of parameters.",
+    ),
+    _preset(
         "modern",
         "Modern recipe",
         _MODERN_GPT,

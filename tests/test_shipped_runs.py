@@ -19,7 +19,7 @@ EXERCISE = {  # validation losses that the tuning exercise reported
     "case-3": 1.8442,
 }
 # A run of one's own may lie in the folder too; only what is shipped is promised.
-NAMES = {"bigram", "ngram", "baseline", "case-1", "case-2", "case-3", "modern"}
+NAMES = {"bigram", "ngram", "baseline", "case-1", "case-2", "case-3", "one-head", "modern"}
 SHIPPED = [folder for folder in run_folders(CHECKPOINTS) if folder.id in NAMES]
 WITH_HEADS = [f for f in SHIPPED if isinstance(f.read_config().model, GPTConfig)]
 by_id = pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.id)
