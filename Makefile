@@ -56,6 +56,7 @@ bench-full: before-bench $(VENV)/.ray ## measure everything, with more rounds; h
 	$(call measure,attention)
 	$(call measure,estimate)
 	$(call measure,losses)
+	$(call measure,lessons)
 	$(call measure,gpu)
 	@if ! $(BIN)/python -c "import ray" 2>/dev/null; then echo "bench: no Ray"; \
 	else \

@@ -75,8 +75,11 @@ def main() -> None:
         in_turns(measures, 1)
         found = in_turns(measures, options.rounds)
         peers = found.pop("runs")
+        titles = {lesson.slug: lesson.title for lesson in LESSONS}
+        about = {"against": "the page of runs", "own_peer": True}
         rows = [
-            row(f"open_{name}", "ms", times, peers, own_peer=True) for name, times in found.items()
+            row(f"open_{slug}", "ms", times, peers, what=titles[slug], **about)
+            for slug, times in found.items()
         ]
     finish(rows, options.json)
 

@@ -17,6 +17,7 @@ TITLES = {
     "start": "Starting, with many runs",
     "train": "Training",
     "attention": "The attention explorer",
+    "lessons": "Opening a lesson",
     "gpu": "On a GPU",
     "ray_jobs": "Jobs on a Ray cluster",
     "losses": "The exercise's own script",

@@ -23,7 +23,7 @@ const PLACES = /** @type {const} */ ([
 ]);
 
 /** Boxes are a little larger than their letters: so much of one may lie over another. */
-const MOST_OVERLAP = 0.15;
+const MOST_OVERLAP = 0.05;
 
 /** Each label may move again once the others have found their places. */
 const ROUNDS = 4;
