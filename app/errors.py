@@ -122,6 +122,31 @@ class ForeignPage(RequestError):
     status = HTTPStatus.FORBIDDEN
 
 
+class UnknownHost(RequestError):
+    """The request is meant for a server of another name."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+
+class NoKey(RequestError):
+    """The request carries no key, or one that is not known."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="Authorization", code="invalid_api_key")
+        self.headers["WWW-Authenticate"] = "Bearer"
+
+
+class MissingRight(RequestError):
+    """The key does not allow this."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="Authorization", code="missing_right")
+
+
 class QueueFull(RequestError):
     """More sequences are waiting than may."""
 

@@ -1,14 +1,14 @@
 """Puts the app together."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 import torch
 from fastapi import Depends, FastAPI
 from fastapi.templating import Jinja2Templates
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.client_limits import ClientLimits
@@ -25,6 +25,7 @@ from app.jobs.launcher import Launcher
 from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
 from app.jobs.ray_cluster import RayCluster
+from app.key_ring import KeyRing
 from app.learn.predictions import OrderLosses
 from app.metrics import Metrics
 from app.reading import Reader
@@ -49,7 +50,7 @@ from app.routes import (
     sweeps,
 )
 from app.routes.learn import attention_steps, data, depth, predictions, transformer
-from app.security import BodyLimit, OwnPagesOnly, SecurityHeaders
+from app.security.protection import protect
 from app.settings import ROOT, Settings
 from app.site_files import SiteFiles
 
@@ -60,6 +61,8 @@ MODEL_FILES_AT_ONCE = 1  # each may take several times its size in memory
 HEAVY = (completions, attention, analysis, attention_steps, transformer, depth, predictions, data)
 TOO_MUCH = {"model": ErrorReply, "description": "One client's limit is reached; see `Retry-After`."}
 
+Front = Callable[[ASGIApp], ASGIApp]
+
 DESCRIPTION = """\
 Small GPTs, side by side: what they write, how likely each token was, and what every attention
 head looks at. Runs are OpenAI's models under `/v1`, so its clients work here; `/api` has the rest.
@@ -67,8 +70,11 @@ Errors are always `{"error": {"message", "type", "param", "code"}}`.
 """
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app, with its own registry and engine once it is started."""
+def create_app(settings: Settings | None = None, front: Front | None = None) -> FastAPI:
+    """The app, with its own registry and engine once it is started.
+
+    `front` may answer before the routes, behind everything that protects them.
+    """
     settings = settings or Settings()
     app = FastAPI(
         title="Sidelight",
@@ -79,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.keys = KeyRing(settings.data, settings.api_key)
     app.state.templates = _templates()
     app.state.site = SiteFiles(ROOT / "static")
     app.state.templates.env.globals["site"] = app.state.site
@@ -86,17 +93,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
     app.mount("/static", own_files)
     add_error_handlers(app, pages.error_page)
-    app.add_middleware(
-        BodyLimit,
-        limit=settings.max_body_bytes,
-        larger={
-            ("POST", "/api/corpora"): settings.max_upload_bytes,
-            ("POST", "/api/runs"): settings.max_import_bytes,
-        },
-    )
-    app.add_middleware(OwnPagesOnly)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(SecurityHeaders)
+    if front:
+        app.add_middleware(front)
+    larger = {
+        ("POST", "/api/corpora"): settings.max_upload_bytes,
+        ("POST", "/api/runs"): settings.max_import_bytes,
+    }
+    protect(app, settings, app.state.keys, larger)
     return app
 
 

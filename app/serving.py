@@ -3,6 +3,7 @@
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -38,7 +39,8 @@ def serve(listener: socket.socket, settings: Settings) -> None:
         with replicas(create_app, settings, listener.getsockname()[1]) as handle:
             from app.replicas.front import Front  # imports Ray
 
-            _run(listener, Front(create_app(settings), handle, settings), settings)
+            front = partial(Front, replicas=handle, settings=settings)
+            _run(listener, create_app(settings, front), settings)
 
 
 def _run(listener: socket.socket, app: ASGIApp, settings: Settings) -> None:

@@ -1,11 +1,14 @@
 """What an operator can set, from the environment (prefix `SIDELIGHT_`)."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+
+Listed = Annotated[tuple[str, ...], NoDecode]  # with commas between
 
 
 class Settings(BaseSettings):
@@ -15,6 +18,25 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    api_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="A key that may do everything, beside those of `sidelight keys`. With any key "
+        "every request needs one.",
+    )
+    open_to_all: bool = Field(
+        False, description="Listen beyond this machine although nobody needs a key."
+    )
+    allowed_hosts: Listed = Field(
+        (),
+        description="Names that the server answers to besides its addresses and `localhost`, with "
+        "commas between; `*` for any.",
+    )
+    cors_origins: Listed = Field(
+        (),
+        description="Other sites whose pages may use the API, as https://lab.example, with commas "
+        "between.",
+    )
     checkpoints: Path = Field(ROOT / "checkpoints", description="The folder of run folders.")
     data: Path = Field(ROOT / "data", description="The folder of uploaded texts and of jobs.")
     devices: str = Field(
@@ -92,6 +114,13 @@ class Settings(BaseSettings):
     shutdown_seconds: int = Field(
         3, ge=0, description="How long open streams may go on once the server is told to stop."
     )
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _parts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+        return value
 
     @field_validator("checkpoints", "data")
     @classmethod

@@ -117,6 +117,7 @@ def write_run(
 def _data_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes to the data of whoever runs the tests."""
     os.environ["SIDELIGHT_DATA"] = str(tmp_path_factory.mktemp("data"))
+    os.environ["SIDELIGHT_ALLOWED_HOSTS"] = "testserver"  # what TestClient calls every server
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
@@ -17,7 +16,6 @@ from app.metrics import CONTENT_TYPE
 from app.replicas.asgi import get
 from app.replicas.asked import Asked, again, needs_a_run, read, what_is_asked
 from app.replicas.figures import together
-from app.security import SecurityHeaders
 from app.settings import Settings
 from app.sse import event, unless_client_leaves
 
@@ -40,9 +38,9 @@ class NoReplica(RequestError):
 
 
 class Front:
-    """An ASGI app around the server's own, which has the pages, the jobs and the texts."""
+    """Stands before the server's own routes, which have the pages, the jobs and the texts."""
 
-    def __init__(self, app: FastAPI, replicas: Any, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, replicas: Any, settings: Settings) -> None:
         """`replicas`: Ray Serve's handle."""
         self._app, self._settings = app, settings
         self._replicas = replicas
@@ -52,7 +50,7 @@ class Front:
             return await self._app(scope, receive, send)
         if scope["method"] == "GET" and scope["path"] in ("/metrics", "/readyz"):
             look = self._figures if scope["path"] == "/metrics" else self._readiness
-            return await SecurityHeaders(await look())(scope, receive, send)
+            return await (await look(scope))(scope, receive, send)
         if needs_a_run(scope):
             messages = await read(receive, self._settings.max_body_bytes)
             body = b"".join(message.get("body", b"") for message in messages)
@@ -63,7 +61,7 @@ class Front:
         await self._app(scope, receive, send)
 
     async def _forward(self, answer: "_Answer", asked: Asked) -> None:
-        limits: ClientLimits = self._app.state.client_limits
+        limits: ClientLimits = answer.scope["app"].state.client_limits
         client = client_of((answer.scope.get("client") or ("", 0))[0])
         try:
             limits.admit(client)
@@ -97,13 +95,13 @@ class Front:
         message = f"the replica that answered was lost: try again in {RETRY_AFTER_S} seconds"
         raise NoReplica(message, code="no_replica", retry_after_s=RETRY_AFTER_S)
 
-    async def _figures(self) -> Response:
-        _, own = await get(self._app, "/metrics")
+    async def _figures(self, scope: Scope) -> Response:
+        _, own = await get(self._app, "/metrics", scope)
         said = [of for of in await self._ask_all("metrics") if not isinstance(of, BaseException)]
         return Response(together(own, dict(said)), media_type=CONTENT_TYPE)
 
-    async def _readiness(self) -> Response:
-        status, own = await get(self._app, "/readyz")
+    async def _readiness(self, scope: Scope) -> Response:
+        status, own = await get(self._app, "/readyz", scope)
         if status == 200 and True not in await self._ask_all("is_ready"):
             error = NoReplica("no replica can load a run", code="no_replica")
             return JSONResponse(error.body(), NoReplica.status)
@@ -163,7 +161,7 @@ class _Answer:
         if not self.begun:
             # The only requests that are wrong in themselves are OpenAI's.
             answer: ASGIApp = JSONResponse(error.body(), error.status or 400, error.headers)
-            await SecurityHeaders(answer)(self.scope, self._receive, self._send)
+            await answer(self.scope, self._receive, self._send)
         elif self._is_event_stream:
             await self._send({"type": "http.response.body", "body": event(error.body())})
         else:

@@ -109,8 +109,9 @@ def _of_a_reader(settings: Settings, data: Path) -> Settings:
     """For an app that only reads runs.
 
     Jobs and texts are the server's: this one has an empty folder for them and is asked for none.
-    What one client may have is counted where all clients arrive, which is the server as well.
+    What one client may have is counted where all clients arrive, which is the server as well, and
+    there they have shown their keys.
     """
-    own: dict[str, Any] = {"data": data, "ray_address": None, "replicas": 0}
+    own: dict[str, Any] = {"data": data, "ray_address": None, "replicas": 0, "api_key": None}
     own |= {"client_sequences": 0, "client_requests_per_minute": 0}
     return settings.model_copy(update=own)
