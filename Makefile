@@ -13,6 +13,7 @@ SHELL := /bin/bash
 TORCH_INDEX ?=
 PYTHON ?=
 ARGS ?=
+TEST_PROCESSES ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +29,7 @@ run: $(VENV)/.run ## serve the app on 127.0.0.1:8000
 	@exec $(BIN)/python -m app serve $(ARGS)
 
 test: setup ## run every test, the quick ones first
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.dev ## check style, types and the Dockerfile
 	$(BIN)/python -m ruff check .

@@ -1,11 +1,13 @@
 """Tiny runs in a temporary folder, and the app on top of them: in process, and on a real port."""
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import hypothesis
@@ -43,6 +45,8 @@ pytest_plugins = [
     "tests.training_fixtures",
 ]
 
+Result = TypeVar("Result")
+
 CHARACTERS = "\n !',-.:?ABEFHIJMORTWabcdefghiklmnoprstuvwy"
 TEXT = "ROMEO:\nTo be, or not to be.\n" * 20
 GPT = GPTConfig(vocab_size=len(CHARACTERS), block_size=16, n_layer=2, n_head=2, n_embd=8)
@@ -68,7 +72,13 @@ METRICS = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests run last, so that a mistake shows early."""
+    """Slow tests run last, so that a mistake shows early.
+
+    Where several processes share the tests, each takes a file's quick ones or its slow ones whole.
+    """
+    for item in items:
+        speed = "slow" if "slow" in item.keywords else "quick"
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}, {speed}"))
     items.sort(key=lambda item: "slow" in item.keywords)
 
 
@@ -185,6 +195,17 @@ def slow_model(monkeypatch: pytest.MonkeyPatch) -> None:
         write(batch, taken, uniform)
 
     monkeypatch.setattr(CpuBatch, "_write", slow_write)
+
+
+def on_a_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """`asyncio.run`, wherever the test is."""
+    return in_a_thread(asyncio.run, coroutine)
+
+
+def in_a_thread(call: Callable[..., Result], *arguments: Any) -> Result:
+    """For what begins an event loop: Playwright keeps one running in the tests' own thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, *arguments).result()
 
 
 def wait_until(condition, timeout_s: float = 10) -> None:

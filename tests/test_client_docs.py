@@ -11,7 +11,7 @@ from app import main
 from app.jobs.launcher import Device, Status
 from app.settings import Settings
 from sidelight.client import Sidelight
-from tests.conftest import LiveServer, write_run
+from tests.conftest import LiveServer, in_a_thread, write_run
 from tests.foreign_models import (
     LETTERS,
     LectureModel,
@@ -72,8 +72,12 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_example_runs(server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(EXAMPLES) > 10
     known: dict[str, object] = {}
-    for example in EXAMPLES:
+
+    def run(example: str) -> None:
         exec(compile(example.replace(URL, server.url), str(PAGE), "exec"), known)
+
+    for example in EXAMPLES:
+        in_a_thread(run, example)
     shown = capsys.readouterr().out
     assert "prompt unknown_characters 400" in shown
     assert "done \n" in shown and "100 2.6\n" in shown and "cancelled True 2\n" in shown

@@ -1,6 +1,5 @@
 """Files through the Python client: models in and out, texts to train on."""
 
-import asyncio
 import io
 import tracemalloc
 import zipfile
@@ -15,7 +14,7 @@ from safetensors.torch import load, load_file
 from app.settings import Settings
 from sidelight.client import AsyncSidelight, Sidelight, SidelightError
 from sidelight.files import zipped
-from tests.conftest import TEXT, LiveServer, write_run
+from tests.conftest import TEXT, LiveServer, on_a_loop, write_run
 from tests.foreign_models import LETTERS, nanogpt, nanogpt_checkpoint, save_nanogpt
 
 MOST_BYTES = 300_000
@@ -45,7 +44,7 @@ def asked(url: str, ask: Callable[[AsyncSidelight], Any]) -> Any:
         async with AsyncSidelight(url) as client:
             return await ask(client)
 
-    return asyncio.run(result())
+    return on_a_loop(result())
 
 
 def names(folder: Path) -> set[str]:
@@ -261,6 +260,6 @@ def test_half_an_export_is_none(tmp_path: Path) -> None:
         await AsyncSidelight(client=http).export("baseline", path=tmp_path)
 
     with pytest.raises(httpx.ReadError):
-        asyncio.run(export())
+        on_a_loop(export())
     assert names(tmp_path) == {"baseline-run.zip"}
     assert (tmp_path / "baseline-run.zip").read_bytes() == b"an earlier one"

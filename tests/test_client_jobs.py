@@ -1,6 +1,5 @@
 """Jobs through the Python client: a real queue with pretended training, broken connections."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from app.jobs.launcher import Device, Status
 from app.settings import Settings
 from sidelight import job_events
 from sidelight.client import AsyncSidelight, JobEvent, Sidelight, SidelightError
-from tests.conftest import LiveServer, wait_until, write_run
+from tests.conftest import LiveServer, on_a_loop, wait_until, write_run
 from tests.fake_jobs import END, Event, FakeJobs, job, metric, sample, snapshot, torn
 from tests.test_queue import Pretended
 from tests.training_fixtures import TEXT
@@ -118,7 +117,7 @@ def watched(way: str, *arguments: Any, **fields: Any) -> list[JobEvent]:
         async with AsyncSidelight(*arguments, **fields) as client:
             return [event async for event in client.watch("fake")]
 
-    return asyncio.run(watch())
+    return on_a_loop(watch())
 
 
 @pytest.mark.parametrize("way", ["blocking", "async"])

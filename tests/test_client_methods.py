@@ -1,6 +1,5 @@
 """The Python client as an editor, `help` and a type checker see it."""
 
-import asyncio
 import inspect
 import pydoc
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from sidelight import client as module
 from sidelight.calls import heads, listing, training, writing
 from sidelight.client import AsyncSidelight, Sidelight, SidelightError
+from tests.conftest import on_a_loop
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAMS = {"stream", "watch"}
@@ -172,4 +172,4 @@ def test_a_client_is_closed_with_its_block() -> None:
         await client.runs()
 
     with pytest.raises(RuntimeError, match="closed"):
-        asyncio.run(ask())
+        on_a_loop(ask())

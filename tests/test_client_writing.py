@@ -13,7 +13,7 @@ import torch
 from model.cpu_batch import CpuBatch
 from model.run_folder import RunFolder
 from sidelight.client import AsyncSidelight, Completion, Piece, Sidelight, SidelightError
-from tests.conftest import LiveServer, wait_until
+from tests.conftest import LiveServer, on_a_loop, wait_until
 
 ROMEO = "ROMEO:"
 
@@ -133,7 +133,7 @@ def test_whoever_stops_waiting_stops_the_server(live: LiveServer) -> None:
                 await waiting
             await gone(3)
 
-    asyncio.run(leave())
+    on_a_loop(leave())
 
 
 def test_async_calls_come_to_the_same(sidelight: Sidelight, live: LiveServer) -> None:
@@ -143,7 +143,7 @@ def test_async_calls_come_to_the_same(sidelight: Sidelight, live: LiveServer) ->
             together = await asyncio.gather(*both)
             return together, [p async for p in client.stream("baseline", ROMEO, 20, seed=1)]
 
-    texts, pieces = asyncio.run(ask())
+    texts, pieces = on_a_loop(ask())
     assert texts == [sidelight.complete("baseline", ROMEO, 20, seed=seed) for seed in (1, 2)]
     assert text_of(pieces) == texts[0].text
 
@@ -208,7 +208,7 @@ def test_a_text_is_not_whole_before_its_server_says_so() -> None:
         [piece async for piece in AsyncSidelight(client=http).stream("baseline")]
 
     with pytest.raises(httpx.RemoteProtocolError):
-        asyncio.run(read())
+        on_a_loop(read())
     assert len(asked) == 2, "what was lost is not written once more"
 
 

@@ -13,6 +13,7 @@ from app.engine import MOST_STEPS, Engine
 from app.errors import DeadlinePassed, QueueFull, WritingFailed
 from app.writing import MOST_UNREAD, TOGETHER_S, Task, Writing
 from model.sequence import Sequence
+from tests.conftest import on_a_loop
 from tests.stand_in_batch import Counting, Gate
 
 
@@ -75,7 +76,7 @@ async def written(engine: Engine, *tasks: Task) -> dict[int, tuple[str, str | No
 
 def test_writes_to_the_length_and_to_the_stop(engine: Engine) -> None:
     batch = Counting()
-    result = asyncio.run(written(engine, task(batch), task(batch, 20, ("ef", "xyz"))))
+    result = on_a_loop(written(engine, task(batch), task(batch, 20, ("ef", "xyz"))))
     assert result == {0: ("abcde", "length"), 1: ("abcd", "stop")}
 
 
@@ -96,18 +97,18 @@ def test_a_text_ends_at_its_end(engine: Engine, stops: tuple[str, ...]) -> None:
         assert [text.drawn for text in writing.texts] == [4, 4, 20]
         assert writing.texts[0].mean_logprob == -(1 + 2 + 3 + 4) / 4
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     assert engine.load().tokens == 28
 
 
 def test_held_back_text_comes_out_at_the_end(engine: Engine) -> None:
-    result = asyncio.run(written(engine, task(Counting(), 5, ("def", "ez"))))
+    result = on_a_loop(written(engine, task(Counting(), 5, ("def", "ez"))))
     assert result == {0: ("abcde", "length")}
 
 
 def test_texts_of_a_run_are_written_together(engine: Engine, heard: Heard) -> None:
     batch = Counting()
-    asyncio.run(written(engine, task(batch, 300), task(batch, 300)))
+    on_a_loop(written(engine, task(batch, 300), task(batch, 300)))
     assert len(batch.diary) == 300
     assert heard.turns[0] == (2, 2)  # the first token does not wait for others
     assert sum(tokens for _, tokens in heard.turns) == 600
@@ -132,7 +133,7 @@ def test_a_text_joins_and_leaves_between_two_steps(engine: Engine) -> None:
         assert await read(short) == {0: ("abc", "length")}
         assert await read(long) == {0: ("abcdefghijklmnopqrst", "length")}
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     assert 20 <= gate.passed <= 22  # the short one's steps were the long one's as well
 
 
@@ -159,7 +160,7 @@ def test_runs_take_turns_by_time_and_not_by_tokens(engine: Engine) -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(both(), 0.6)
 
-    asyncio.run(run())
+    on_a_loop(run())
     assert 5 <= diary.count("slow") <= 14  # half of 0.4 s
     assert diary.count("quick") > 8 * diary.count("slow")
 
@@ -178,11 +179,11 @@ def test_one_broken_run_harms_no_other(engine: Engine, heard: Heard) -> None:
             return_exceptions=True,
         )
 
-    first, second = asyncio.run(both())
+    first, second = on_a_loop(both())
     assert isinstance(first, WritingFailed)
     assert first.code == "writing_failed"
     assert second == {0: ("abcdefghijklmnopqrst", "length")}
-    assert asyncio.run(written(engine, task(whole))) == {0: ("abcde", "length")}
+    assert on_a_loop(written(engine, task(whole))) == {0: ("abcde", "length")}
     load = engine.load()
     assert (load.failed, load.finished, load.active, load.waiting) == (1, 2, 0, 0)
     assert len(heard.waits) == len(heard.firsts) == 3
@@ -200,7 +201,7 @@ def test_a_text_that_cannot_be_shown_harms_no_other(engine: Engine) -> None:
             written(engine, broken), written(engine, task(batch, 20)), return_exceptions=True
         )
 
-    first, second = asyncio.run(both())
+    first, second = on_a_loop(both())
     assert isinstance(first, WritingFailed)
     assert second == {0: ("abcdefghijklmnopqrst", "length")}
 
@@ -219,10 +220,10 @@ def test_a_full_queue_takes_nothing_of_a_request(engine: Engine) -> None:
         gate.open(10)
         assert len(await read(writing)) == 3
 
-    asyncio.run(fill())
+    on_a_loop(fill())
     assert engine.load().finished == 3
     with pytest.raises(QueueFull):
-        asyncio.run(written(engine, *[task(Counting()) for _ in range(4)]))
+        on_a_loop(written(engine, *[task(Counting()) for _ in range(4)]))
     assert engine.load().tokens == 3
 
 
@@ -239,9 +240,9 @@ def test_closing_frees_the_place_within_one_step(engine: Engine) -> None:
         load = engine.load()
         assert (load.active, load.waiting, load.cancelled) == (0, 0, 3)
 
-    asyncio.run(leave())
+    on_a_loop(leave())
     gate.open(MOST_STEPS)  # the turn that was under way ends
-    assert asyncio.run(written(engine, task(Counting()))) == {0: ("abcde", "length")}
+    assert on_a_loop(written(engine, task(Counting()))) == {0: ("abcde", "length")}
     assert gate.passed <= 1 + MOST_STEPS
 
 
@@ -256,7 +257,7 @@ def test_a_text_closed_during_its_last_token_is_cancelled_once_and_not_finished(
         gate.open()
         await written(engine, task(Counting()))  # the thread is past the closed one's token
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     load = engine.load()
     assert (load.cancelled, load.finished, load.active) == (1, 1, 0)
 
@@ -281,7 +282,7 @@ def test_a_slow_reader_waits_alone(engine: Engine) -> None:
         assert slow.texts[0].unread == ahead
         assert await read(slow) == {0: ("ab" * 5000, "length")}
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     assert engine.load().paused == 0
 
 
@@ -291,7 +292,7 @@ def test_a_slow_reader_that_leaves_is_forgotten(engine: Engine) -> None:
         await until(lambda: engine.load().paused)
         slow.close()
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     assert (engine.load().paused, engine.load().cancelled) == (0, 1)
 
 
@@ -314,7 +315,7 @@ def test_time_is_up_in_the_middle_and_before_the_beginning(engine: Engine) -> No
         assert late.value.headers["Retry-After"]
         assert len(await read(full)) == 2
 
-    asyncio.run(journey())
+    on_a_loop(journey())
     assert engine.load().expired == 2
 
 
@@ -325,7 +326,7 @@ def test_what_waits_hears_of_its_deadline_though_nothing_else_happens() -> None:
         with pytest.raises(DeadlinePassed):
             await asyncio.wait_for(read(engine.submit([task(Counting())], deadline_s=0.02)), 5)
 
-    asyncio.run(wait())
+    on_a_loop(wait())
     engine.close()
 
 
@@ -342,7 +343,7 @@ def test_the_first_piece_comes_at_once_and_then_some_together(engine: Engine) ->
         assert min(gaps) > TOGETHER_S * 0.9
         assert len(sizes) < 30
 
-    asyncio.run(journey())
+    on_a_loop(journey())
 
 
 def test_shutdown_ends_every_text_with_an_error() -> None:
@@ -359,9 +360,9 @@ def test_shutdown_ends_every_text_with_an_error() -> None:
                 pass
         await closing
 
-    asyncio.run(shut())
+    on_a_loop(shut())
     with pytest.raises(QueueFull, match="shutting down"):
-        asyncio.run(written(engine, task(Counting())))
+        on_a_loop(written(engine, task(Counting())))
 
 
 def test_the_engine_keeps_to_the_threads_it_was_given(engine: Engine) -> None:
@@ -370,7 +371,7 @@ def test_the_engine_keeps_to_the_threads_it_was_given(engine: Engine) -> None:
     torch.set_num_threads(1)
     try:
         batch = Counting(before_step=lambda: seen.append(torch.get_num_threads()))
-        asyncio.run(written(engine, task(batch, 1)))
+        on_a_loop(written(engine, task(batch, 1)))
     finally:
         torch.set_num_threads(before)
     assert seen == [1]

@@ -14,7 +14,7 @@ from model.config import GPTConfig, NGramConfig
 from model.run_folder import RunFolder
 from model.sampling import Sampling
 from model.tokenizer import ByteTokenizer
-from tests.conftest import CHARACTERS, LiveServer, write_run
+from tests.conftest import CHARACTERS, LiveServer, on_a_loop, write_run
 from tests.slow_decoding import written
 
 # Nearly every character takes several bytes, and each byte is a token.
@@ -317,7 +317,7 @@ def test_the_client_that_does_not_wait(server: LiveServer) -> None:
             with pytest.raises(openai.BadRequestError):
                 await judge.completions.create(**fields, suffix="x")
 
-    asyncio.run(journey())
+    on_a_loop(journey())
 
 
 # Models and errors

@@ -97,6 +97,7 @@ def test_somebody_elses_words_are_shown_and_not_written_over(
 
 def test_the_numbers_are_the_runs(page: Page, server: LiveServer, runs: Path) -> None:
     page.goto(f"{server.url}/learn/hypotheses?sort=gain")
+    expect(page.locator(".note-card")).to_have_count(3)
     order = page.locator(".note-card").evaluate_all("cards => cards.map((c) => c.dataset.run)")
     assert order == ["slow", "baseline", "twin"]  # gains of 10, 0 and -1.5 %
     table = card(page, "slow").locator("table")
