@@ -1,6 +1,7 @@
 """A run on its way out: one zip of whatever the format consists of."""
 
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from app.hidden_folder import HiddenFolder
 from app.registry import Run, unusable
 from model.interop.errors import NotExportable
 from model.interop.exporting import ExportFormat, export_run, require_exportable
+from model.plain_file import open_plain
 from model.run_folder import BrokenRun
 
 EXPORTS = "exports"  # the folder, inside that of the data, where they are made
@@ -56,12 +58,16 @@ def check_export(run: Run, format: ExportFormat, step: int | None) -> None:
 
 
 def write_zip(files: dict[str, Path], archive: BinaryIO | Path) -> None:
-    """Raises OSError."""
+    """Raises OSError, also for a link: what it leads to is nobody's to take out."""
     with zipfile.ZipFile(archive, "w") as out:
         for name, path in files.items():
-            compressed = Path(name).suffix in COMPRESSED
-            method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
-            out.write(path, name, method)
+            with open_plain(path.parent, path.name) as file:
+                entry = zipfile.ZipInfo.from_file(path, name)
+                compressed = Path(name).suffix in COMPRESSED
+                entry.compress_type = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+                entry.file_size = os.fstat(file.fileno()).st_size
+                with out.open(entry, "w") as packed:
+                    shutil.copyfileobj(file, packed, CHUNK)
 
 
 def chunks(archive: BinaryIO) -> Iterator[bytes]:

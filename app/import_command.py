@@ -13,6 +13,7 @@ from app.settings import Settings
 from model.interop.errors import NotExportable, UnreadableModel
 from model.interop.exporting import ExportFormat, export_run
 from model.interop.vocabulary import vocabulary_file
+from model.plain_file import open_plain
 from model.run_folder import BrokenRun, RunFolder
 from model.tokenizer import CharTokenizer, Tokenizer
 
@@ -57,7 +58,8 @@ def export(
         else:
             for name, path in files.items():
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, made / name)
+                with open_plain(path.parent, path.name) as file, (made / name).open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
         made.rename(out)
     return out
 

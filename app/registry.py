@@ -1,16 +1,20 @@
 """Which runs there are; loads, keeps and lends their models."""
 
+import logging
+import os
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from app.errors import UnknownRun, UnusableRun
+from app.logs.context import fields
 from model.batch import Batch
 from model.batches import batch_of
 from model.config import RUN_ID_PATTERN, ModelConfig, RunConfig
@@ -18,6 +22,8 @@ from model.gpt import GPT
 from model.language_model import LanguageModel
 from model.run_folder import BrokenRun, Estimate, Metric, RunFolder, Sample, Stamp, run_folders
 from model.tokenizer import Tokenizer
+
+log = logging.getLogger("sidelight")
 
 Key = tuple[str, int | None]
 Source = tuple[ModelConfig, Stamp]
@@ -54,7 +60,7 @@ class Run:
 
     def available(self, step: int | None) -> int | None:
         """`step`, or for the final weights of a run that is still training its newest snapshot."""
-        if step is None and self.steps and not self.folder.weights_path().exists():
+        if step is None and self.steps and not os.path.lexists(self.folder.weights_path()):
             return self.steps[-1]
         return step
 
@@ -84,6 +90,16 @@ class LoadedRun:
     @property
     def tokenizer(self) -> Tokenizer:
         return self.run.tokenizer
+
+
+@dataclass
+class Loads:
+    """What has been loaded since the server started, in how many seconds in all."""
+
+    done: int = 0
+    failed: int = 0
+    evicted: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,7 @@ class Registry:
         """With `half_weights`, runs write with half precision if their sample stays the same."""
         self.folder, self._budget, self._half_weights = folder, budget_bytes, half_weights
         self._lock = threading.Lock()
+        self._loads = Loads()
         self._known: dict[str, _Known] = {}
         self._shelves: OrderedDict[Key, _Shelf] = OrderedDict()
 
@@ -155,6 +172,15 @@ class Registry:
         with self._lock:
             return sum(shelf.size for shelf in self._shelves.values())
 
+    def lent(self) -> int:
+        """How many loans there are of the models that are kept."""
+        with self._lock:
+            return sum(shelf.loans for shelf in self._shelves.values())
+
+    def loads(self) -> Loads:
+        with self._lock:
+            return replace(self._loads)
+
     def _take(self, id: str, step: int | None) -> tuple[Run, int | None, _Shelf]:
         """The shelf of that model, on loan; the first to ask loads it, the others wait."""
         with self._lock:
@@ -173,12 +199,17 @@ class Registry:
         return run, step, shelf
 
     def _load(self, shelf: _Shelf, run: Run, step: int | None) -> None:
+        began = time.perf_counter()
         try:
             model = run.folder.load_model(step)
         except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
+            with self._lock:
+                self._loads.failed += 1
             shelf.loading.set_exception(error)
             return
         with self._lock:
+            self._loads.done += 1
+            self._loads.seconds += time.perf_counter() - began
             shelf.size = held_bytes(model)
             self._tidy()
         shelf.loading.set_result((model, _once(partial(self._batch, model, run))))
@@ -203,35 +234,47 @@ class Registry:
                 known = self._known.get(run.id)
                 if step is None and known is not None and known.run is run:
                     self._known[run.id] = _Known(known.stamp, str(error))
+                    _warn(run.id, str(error))
             raise unusable(run.id, str(error)) from None
 
     def _find(self, id: str) -> Run:
         folder = RunFolder(self.folder / id)
-        if not re.fullmatch(RUN_ID_PATTERN, id) or not folder.is_run():
+        known = self._now(folder) if re.fullmatch(RUN_ID_PATTERN, id) else None
+        if known is None:
             self._look()
             raise UnknownRun(
                 f"there is no run {id!r}; there are {_listed(self._known)}",
                 param="run",
                 code="unknown_run",
             )
-        known = self._known[id] = self._now(folder)
+        self._known[id] = known
         if isinstance(known.run, str):
             raise unusable(id, known.run)
         return known.run
 
     def _look(self) -> None:
         """Read the folders that are new or have changed, and drop those that are gone."""
-        self._known = {folder.id: self._now(folder) for folder in run_folders(self.folder)}
+        found = ((folder.id, self._now(folder)) for folder in run_folders(self.folder))
+        self._known = {id: known for id, known in found if known is not None}
         for (id, step), shelf in list(self._shelves.items()):
             known = self._known.get(id)
             run = known.run if known else None
             if not isinstance(run, Run) or _source(run, step) != shelf.source:
                 del self._shelves[id, step]  # whoever has it on loan keeps it
 
-    def _now(self, folder: RunFolder) -> _Known:
-        """What is known of a folder, read anew if it has changed."""
+    def _now(self, folder: RunFolder) -> _Known | None:
+        """What is known of a folder, read anew if it has changed; None if it is no run or gone."""
+        if not folder.is_run():
+            return None
         stamp, before = folder.stamp(), self._known.get(folder.id)
-        return before if before and before.stamp == stamp else _Known(stamp, _read(folder))
+        if before and before.stamp == stamp:
+            return before
+        known = _Known(stamp, _read(folder))
+        if isinstance(known.run, str):
+            if not folder.is_run():  # it was deleted while it was read
+                return None
+            _warn(folder.id, known.run)
+        return known
 
     def _tidy(self) -> None:
         total = sum(shelf.size for shelf in self._shelves.values())
@@ -240,12 +283,17 @@ class Registry:
                 return
             if shelf.loans == 0:
                 del self._shelves[key]
+                self._loads.evicted += 1
                 total -= shelf.size
 
 
 def _source(run: Run, step: int | None) -> Source:
     """What a model is made from: its shape and its file. Notes beside the shape do not count."""
     return run.config.model, run.folder.weights_stamp(step)
+
+
+def _warn(id: str, why: str) -> None:
+    log.warning("run %s cannot be used: %s", id, why, extra=fields(run=id))
 
 
 def _once(make: Callable[[], Batch]) -> Callable[[], Batch]:
@@ -272,29 +320,39 @@ def held_bytes(model: LanguageModel) -> int:
 
 
 def _read(folder: RunFolder) -> Run | str:
-    """The run, or why it cannot be read."""
+    """The run, or why it cannot be read; whatever is in one folder, the others are told of."""
     try:
-        config, tokenizer = folder.read_config(), folder.read_tokenizer()
-        metrics, _ = folder.read_metrics(), folder.read_samples()
-        run = Run(
-            folder=folder,
-            config=config,
-            tokenizer=tokenizer,
-            steps=folder.snapshot_steps(),
-            last=metrics[-1] if metrics else None,
-            kept=_of_the_weights(config, metrics),
-            estimate=next((m.estimate for m in reversed(metrics) if m.estimate), None),
-        )
-        folder.weight_bytes(run.available(None))
+        return _checked(folder)
     except BrokenRun as error:
         return str(error)
-    kinds = run.tokenizer.kind, run.config.tokenizer
+    except Exception as error:
+        log.exception("%s cannot be read", folder.path)
+        return f"{folder.id}: reading it failed ({type(error).__name__}); the server's log says why"
+
+
+def _checked(folder: RunFolder) -> Run:
+    """The run, all of which but the weights has been read. Raises BrokenRun."""
+    config, tokenizer = folder.read_config(), folder.read_tokenizer()
+    metrics, _ = folder.read_metrics(), folder.read_samples()
+    kinds = tokenizer.kind, config.tokenizer
     if kinds[0] != kinds[1]:
-        return f"{folder.id}/tokenizer.json: kind {kinds[0]}, but config.json says {kinds[1]}"
-    sizes = run.tokenizer.vocab_size, run.config.model.vocab_size
+        message = f"kind {kinds[0]}, but config.json says {kinds[1]}"
+        raise BrokenRun(f"{folder.id}/tokenizer.json: {message}")
+    sizes = tokenizer.vocab_size, config.model.vocab_size
     if sizes[0] != sizes[1]:
-        unit = run.tokenizer.unit
-        return f"{folder.id}/tokenizer.json: {sizes[0]} {unit}, but the model has {sizes[1]}"
+        message = f"{sizes[0]} {tokenizer.unit}, but the model has {sizes[1]}"
+        raise BrokenRun(f"{folder.id}/tokenizer.json: {message}")
+    folder.require_snapshots()
+    run = Run(
+        folder=folder,
+        config=config,
+        tokenizer=tokenizer,
+        steps=folder.snapshot_steps(),
+        last=metrics[-1] if metrics else None,
+        kept=_of_the_weights(config, metrics),
+        estimate=next((m.estimate for m in reversed(metrics) if m.estimate), None),
+    )
+    folder.weight_bytes(run.available(None))
     return run
 
 

@@ -22,7 +22,7 @@ def fields_disagree(field: str, message: str) -> PydanticCustomError:
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GPTConfig(_Config):
@@ -48,7 +48,7 @@ class GPTConfig(_Config):
         "learned", description="How a token knows its place: a learned vector, or rotary q and k."
     )
     rope_base: float = Field(
-        10_000.0, gt=1, description="Longest rotary wavelength over 2 pi, in tokens."
+        10_000.0, gt=1, le=1e12, description="Longest rotary wavelength over 2 pi, in tokens."
     )
     attention_window: int | None = Field(
         None,
@@ -168,22 +168,25 @@ class TrainConfig(_Config):
     beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's decay of the squared gradient.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decoupled weight decay.")
     grad_clip: float | None = Field(
-        None, gt=0, description="Largest global gradient norm; no clipping when null."
+        None, gt=0, le=1e12, description="Largest global gradient norm; no clipping when null."
     )
     schedule: Literal["constant", "linear", "cosine", "wsd"] = Field(
         "constant",
         description="Learning rate after the warm-up; wsd holds the peak, then falls linearly.",
     )
-    warmup_iters: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    warmup_iters: int = Field(0, ge=0, le=10_000_000, description="Steps of linear warm-up.")
     decay_fraction: float = Field(
         0.5, gt=0, le=1, description="Share of the steps in which wsd falls."
     )
     final_lr_ratio: float = Field(
         0.0, ge=0, le=1, description="Learning rate at the end over its peak."
     )
-    eval_interval: int = Field(100, ge=1, description="Steps between evaluations.")
+    eval_interval: int = Field(100, ge=1, le=10_000_000, description="Steps between evaluations.")
     eval_iters: int = Field(
-        200, ge=0, description="Random batches per split in the sampled estimate of the loss."
+        200,
+        ge=0,
+        le=100_000,
+        description="Random batches per split in the sampled estimate of the loss.",
     )
     snapshots: int = Field(
         10, ge=0, le=1000, description="Snapshots on the way, about even in log steps."
@@ -191,6 +194,7 @@ class TrainConfig(_Config):
     patience: int | None = Field(
         None,
         ge=1,
+        le=10_000_000,
         description="Stop after this many evaluations without a new lowest validation loss.",
     )
     weights: Literal["last", "best"] = Field(
@@ -230,7 +234,9 @@ class InitFrom(_Config):
     """Another run's weights to start from."""
 
     run: RunId
-    step: int | None = Field(None, ge=0, description="Of this snapshot; the final ones when null.")
+    step: int | None = Field(
+        None, ge=0, le=2**53 - 1, description="Of this snapshot; the final ones when null."
+    )
 
 
 class ImportedFrom(_Config):

@@ -74,6 +74,10 @@ class NGram(LanguageModel):
             keys, counts = tensors[f"keys_{n}"], tensors[f"counts_{n}"]
             if keys.ndim != 1 or keys.shape != counts.shape or (keys[1:] <= keys[:-1]).any():
                 raise RuntimeError(f"keys_{n} and counts_{n} must be sorted and of one length")
+            if not len(keys) or keys[0] < 0 or keys[-1] >= self.config.vocab_size**n:
+                raise RuntimeError(f"keys_{n} has none, or one of tokens that there are not")
+            if (counts < 1).any():
+                raise RuntimeError(f"counts_{n} has a number that is no count")
             self.register_buffer(f"keys_{n}", keys)
             self.register_buffer(f"counts_{n}", counts)
 

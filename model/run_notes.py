@@ -60,7 +60,7 @@ def _alone(folder: RunFolder) -> Iterator[None]:
     folders; then it keeps apart what one process does.
     """
     with _editing:
-        descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

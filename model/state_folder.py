@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from model.atomic_file import remove_if_there, write_atomically
+from model.plain_file import require_no_link
 from model.train_state import TrainState
 
 BEST_NAME = re.compile(r"best-(\d+)\.safetensors")
@@ -37,7 +38,9 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """For the one process that trains the run, as long as it does. Raises RunBusy."""
+        """For the one process that trains the run, as long as it does. Raises RunBusy, OSError."""
+        for folder in (self.run, self.path, self.run / "snapshots"):
+            require_no_link(folder)  # nothing of somebody else's is written to, or tidied up
         self.path.mkdir(exist_ok=True)
         lock = FileLock(self.path / "lock")
         try:

@@ -159,12 +159,13 @@ def test_weights_are_copied_into_a_model_that_has_some() -> None:
     assert not (next(other.parameters()) == 7).any()
 
 
-def test_a_loaded_model_outlives_the_file_that_it_is_mapped_from(folder: RunFolder) -> None:
+def test_a_loaded_model_outlives_the_file_that_it_was_read_from(folder: RunFolder) -> None:
     model = folder.load_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     folder.write_weights(build_model(SMALL))
     after = folder.load_model().state_dict()
     assert not torch.equal(after["wte.weight"], before["wte.weight"])
+    os.truncate(folder.weights_path(), 0)
     folder.remove()
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])
@@ -198,7 +199,7 @@ def write_zeros(path: Path, model: LanguageModel) -> None:
 @pytest.mark.skipif(
     not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells whose memory it is"
 )
-def test_weights_are_mapped_and_not_copied(tmp_path: Path) -> None:
+def test_weights_are_in_memory_once(tmp_path: Path) -> None:
     large = SMALL.model_copy(update={"n_embd": 512, "n_layer": 4})
     folder = RunFolder(tmp_path / "small")
     folder.create()
@@ -207,9 +208,9 @@ def test_weights_are_mapped_and_not_copied(tmp_path: Path) -> None:
     before = own_memory()
     model = folder.load_model()
     assert 4 * model.size > 50e6
-    assert own_memory() - before < 5e6
+    assert own_memory() - before < 4 * model.size + 5e6
     model(torch.tensor([[0, 1, 2]]))
-    assert own_memory() - before < 10e6
+    assert own_memory() - before < 4 * model.size + 10e6
 
 
 def test_a_folder_counts_once_its_configuration_is_there(folder: RunFolder) -> None:

@@ -75,7 +75,8 @@ def _obstacle(config: ModelConfig, format: ExportFormat) -> str | None:
 
 
 def _whole_run(folder: RunFolder) -> dict[str, Path]:
-    """The files of the folder, but for what only the training needs."""
+    """The files of the folder, but for what only the training needs. Raises BrokenRun."""
+    folder.require_snapshots()
     names = [name for name in PARTS if (folder.path / name).is_file()]
     snapshots = [folder.weights_path(step) for step in folder.snapshot_steps()]
     paths = [*(folder.path / name for name in names), *snapshots]

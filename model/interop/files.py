@@ -9,9 +9,10 @@ from typing import IO, TypeVar
 
 from model.interop.errors import UnreadableModel
 from model.interop.foreign_text import shown
-from model.interop.limits import MOST_CONFIG_BYTES, require_size
+from model.interop.limits import require_size
 from model.interop.zip_file import opened
 from model.run_folder import SNAPSHOT_NAME
+from model.run_limits import MOST_CONFIG_BYTES
 
 CONFIG, WEIGHTS, SNAPSHOTS = "config.json", "model.safetensors", "snapshots"
 VOCABULARIES = ("vocabulary.json", "meta.pkl", "tokenizer.json")

@@ -15,7 +15,7 @@ from model.interop.foreign_model import ForeignModel
 from model.interop.foreign_text import shown
 from model.interop.huggingface import read_huggingface
 from model.interop.json_file import parse_json
-from model.interop.limits import MOST_CONFIG_BYTES, require_size
+from model.interop.limits import require_size
 from model.interop.naming import LONGEST_TITLE, id_from, title_from
 from model.interop.sidelight_run import copy_run, read_config
 from model.interop.torch_file import read_torch_file
@@ -24,6 +24,7 @@ from model.interop.weights import converted
 from model.interop.weights_file import write_weights_file
 from model.parameter_count import parameter_count
 from model.run_folder import BrokenRun, RunFolder
+from model.run_limits import MOST_CONFIG_BYTES
 from model.tokenizer import Tokenizer
 
 UNPACKED = ".unpacked"  # no run's id begins with a dot
@@ -148,6 +149,7 @@ def _require_whole(folder: RunFolder, name: str) -> None:
         config, tokenizer = folder.read_config(), folder.read_tokenizer()
         folder.read_metrics()
         folder.read_samples()
+        folder.require_snapshots()
         if tokenizer.kind != config.tokenizer or tokenizer.vocab_size != config.model.vocab_size:
             has, needs = tokenizer.vocab_size, config.model.vocab_size
             raise UnreadableModel(

@@ -8,8 +8,9 @@ from model.config import RunConfig
 from model.interop.errors import UnreadableModel
 from model.interop.files import CONFIG, SNAPSHOTS, Files, copy_to
 from model.interop.foreign_model import first_problem
-from model.interop.limits import MOST_HISTORY_BYTES, MOST_VOCABULARY_BYTES, require_size
+from model.interop.limits import require_size
 from model.run_folder import RunFolder
+from model.run_limits import MOST_HISTORY_BYTES, MOST_VOCABULARY_BYTES
 
 LEFT_OUT = {CONFIG, "meta.pkl", "vocabulary.json"}
 HELD_IN_MEMORY = {

@@ -10,8 +10,8 @@ from model.interop.files import VOCABULARIES, Files
 from model.interop.foreign_text import shown
 from model.interop.huggingface_tokenizer import read_tokenizer_json
 from model.interop.json_file import read_json
-from model.interop.limits import MOST_VOCABULARY_BYTES
 from model.interop.plain_pickle import MOST_BYTES, read_plain_pickle
+from model.run_limits import MOST_VOCABULARY_BYTES
 from model.tokenizer import CharTokenizer, Tokenizer, tokenizer_from
 
 CHARACTERS_AT_ONCE = 1 << 20
