@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
-from app.errors import DeadlinePassed, QueueFull, RequestError, WritingFailed
+from app.errors import (
+    DeadlinePassed,
+    EngineStopped,
+    QueueFull,
+    RequestError,
+    Shortage,
+    ShuttingDown,
+    WritingFailed,
+)
+from app.shortages import shortage_of
 from app.writing import FEW_UNREAD, MOST_UNREAD, TOGETHER_S, FinishReason, Task, Text, Writing
 from model.batch import Batch
 from model.sequence import Token
@@ -22,13 +31,13 @@ from model.sequence import Token
 log = logging.getLogger("sidelight")
 
 FAILED = "the model failed while writing; the server's log says why"
-SHUTTING_DOWN = "the server is shutting down"
+BROKEN = "its engine has failed, as the log says; start it again"
 RETRY_AFTER_S = 2
 TURN_S = 0.005
 MOST_STEPS = 64
 SHARES_OVER_S = 2.0  # how long an unequal turn is remembered
 IDLE_S = 3600.0
-LAST_TURN_S = 10.0  # a thread that takes longer ends with the process
+LAST_TURN_S = 2.0  # a thread that takes longer ends with the process
 
 
 class Observer(Protocol):
@@ -82,11 +91,12 @@ class Engine:
         """`warm_up` is called by the engine's thread before it writes anything."""
         self._max_active, self._max_waiting = max_active, max_waiting
         self._observer, self._warm_up, self.is_warm = observer, warm_up, False
+        self.trouble: str | None = None  # why nothing is written any more, if it is so
         self._changed = threading.Condition()
         self._turns: dict[Batch, _Turns] = {}
         self._waiting: deque[Text] = deque()
         self._paused: set[Text] = set()
-        self._closing = False
+        self._closing = self._refusing = False
         self._tokens = self._finished = self._cancelled = 0
         self._expired = self._failed = self._refused = 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -95,15 +105,19 @@ class Engine:
     def submit(
         self, tasks: Sequence[Task], deadline_s: float = IDLE_S, together_s: float = TOGETHER_S
     ) -> Writing:
-        """Begin `tasks`, all or none; to be called on an event loop. Raises QueueFull.
+        """Begin `tasks`, all or none; to be called on an event loop.
+
+        Raises QueueFull, ShuttingDown and EngineStopped.
 
         What is not written `deadline_s` seconds from now ends where it is. What has become ready
         within `together_s` seconds is handed out together.
         """
         writing = Writing(self, tasks, time.monotonic() + deadline_s, together_s)
         with self._changed:
-            if self._closing:
-                raise QueueFull(SHUTTING_DOWN, RETRY_AFTER_S)
+            if self.trouble:
+                raise EngineStopped(self.trouble)
+            if self._closing or self._refusing:
+                raise ShuttingDown
             places = self._max_active + self._max_waiting
             taken = self._active() + len(self._waiting)
             if taken + len(tasks) > places:
@@ -153,20 +167,43 @@ class Engine:
                 refused=self._refused,
             )
 
+    def refuse(self) -> None:
+        """Take no more texts, and end those that have not begun; the others go on."""
+        with self._changed:
+            self._refusing = True
+            for text in [text for text in self._waiting if not text.drawn]:
+                self._end(text, failure=ShuttingDown())
+
+    def end_all(self) -> None:
+        """End every text with ShuttingDown, and take no more."""
+        with self._changed:
+            self._refusing = True
+            for text in list(self._all_texts()):
+                self._end(text, failure=ShuttingDown())
+
     def close(self) -> None:
-        """End every text with an error and the thread with it."""
+        """End every text, and the thread with its turn."""
+        self.end_all()
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._thread.join(LAST_TURN_S)
-        for text in list(self._all_texts()):
-            self._end(text, failure=WritingFailed(SHUTTING_DOWN, code="writing_failed"))
 
     # The engine's thread
 
     def _run(self) -> None:
-        self._warm_up()
-        self.is_warm = True
+        try:
+            self._warm_up()
+            self.is_warm = True
+            self._write_on()
+        except BaseException:
+            log.exception("the engine has failed")
+            with self._changed:
+                self.trouble, self.is_warm = BROKEN, False
+                for text in list(self._all_texts()):
+                    self._end(text, failure=EngineStopped(BROKEN))
+
+    def _write_on(self) -> None:
         while True:
             with self._changed:
                 self._expire()
@@ -186,12 +223,12 @@ class Engine:
             _seat(turns.batch, texts)
             steps = _steps(turns, texts)
             written = _written(turns.batch, steps)
-        except Exception:
+        except Exception as error:
             log.exception("a batch failed")
             _seat(turns.batch, ())
             with self._changed:
                 for text in texts:
-                    self._end(text, failure=WritingFailed(FAILED, code="writing_failed"))
+                    self._end(text, failure=_failure(error))
             return
         took_s = time.perf_counter() - began
         turns.step_s = took_s / steps
@@ -202,15 +239,15 @@ class Engine:
 
     def _hand_out(self, texts: Sequence[Text], written: dict[int, list[Token]]) -> None:
         for text in texts:
-            if text.cancelled:
+            if text.cancelled or text.ended:
                 continue
             is_first, before = text.drawn == 0, text.drawn
             reason, failure = None, None
             try:
                 reason = text.add(written[id(text.task.sequence)])
-            except Exception:
+            except Exception as error:
                 log.exception("a text failed")
-                failure = WritingFailed(FAILED, code="writing_failed")
+                failure = _failure(error)
             if is_first:
                 self._observer.first_token(time.monotonic() - text.asked)
             with self._changed:
@@ -258,7 +295,7 @@ class Engine:
         if text.ended or text.cancelled:
             return
         self._finished += failure is None
-        self._failed += isinstance(failure, WritingFailed)
+        self._failed += isinstance(failure, (WritingFailed, EngineStopped, Shortage))
         self._remove(text)  # first: whoever hears of the end finds the place free
         text.finish_reason, text.failure = reason, failure
         text.ended = True
@@ -289,6 +326,10 @@ class Engine:
     def _all_texts(self) -> Iterator[Text]:
         active = chain.from_iterable(turns.texts for turns in self._turns.values())
         return chain(active, self._waiting, self._paused)
+
+
+def _failure(error: Exception) -> RequestError:
+    return shortage_of(error) or WritingFailed(FAILED, code="writing_failed")
 
 
 def _seat(batch: Batch, texts: Sequence[Text]) -> None:

@@ -13,6 +13,10 @@ class NoSuchDevice(ValueError):
     """A device that this machine does not have; the text names those it has."""
 
 
+class DeviceSilent(Exception):
+    """A device that is there and does not answer; the text says what its driver says."""
+
+
 def choose_device(wanted: str = "auto") -> torch.device:
     """`auto` takes CUDA, then MPS, then the CPU; else `cpu`, `mps`, `cuda` or `cuda:1`.
 
@@ -40,18 +44,32 @@ def device_name(device: str | torch.device) -> str:
     """As a person knows it: the model of the GPU or of the processor."""
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        try:
+            return torch.cuda.get_device_name(device)
+        except RuntimeError:  # whoever wants to use it is told why
+            return f"{device}, which does not answer"
     if device.type == "mps":
         return f"{platform.processor() or 'Apple'} GPU"
     return f"{_processor()}, {os.cpu_count()} cores"
 
 
 def device_memory(device: str | torch.device) -> int:
-    """Bytes that the device has in all; on a container's CPU those it may use."""
+    """Bytes that the device has in all; on a container's CPU those it may use.
+
+    Raises DeviceSilent.
+    """
     device = torch.device(device)
     if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
+        try:
+            return int(torch.cuda.get_device_properties(device).total_memory)
+        except RuntimeError as error:
+            raise DeviceSilent(f"{device} does not answer: {first_line(error)}") from None
     return min(psutil.virtual_memory().total, _container_limit())
+
+
+def first_line(error: BaseException) -> str:
+    """What CUDA says in many lines, most of them for developers."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _container_limit() -> int:

@@ -88,6 +88,8 @@ def _outcome_of(folder: Path, stop: _StopOnSignal) -> tuple[Outcome, int]:
     """Train, and put whatever comes of it into words."""
     from torch import OutOfMemoryError
 
+    from model.device import first_line
+
     try:
         spec = JobSpec.model_validate_json((folder / "spec.json").read_bytes())
         finished = _train(spec, folder, stop)
@@ -100,6 +102,8 @@ def _outcome_of(folder: Path, stop: _StopOnSignal) -> tuple[Outcome, int]:
         log.exception("the training failed")
         if "can't allocate memory" in str(error):  # torch has no error of its own for the CPU's
             return _failed("out of memory: lower batch_size, or raise grad_accum")
+        if "CUDA" in str(error):
+            return _failed(f"the GPU failed: {first_line(error)}")
         return _failed(str(error) or type(error).__name__)
     if finished:
         return Outcome(state="done"), 0

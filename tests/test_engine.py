@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.engine import MOST_STEPS, Engine
-from app.errors import DeadlinePassed, QueueFull, WritingFailed
+from app.errors import DeadlinePassed, QueueFull, ShuttingDown, WritingFailed
 from app.writing import MOST_UNREAD, TOGETHER_S, Task, Writing
 from model.sequence import Sequence
 from tests.conftest import on_a_loop
@@ -355,13 +355,13 @@ def test_shutdown_ends_every_text_with_an_error() -> None:
         closing = asyncio.create_task(asyncio.to_thread(engine.close))
         await asyncio.sleep(0.05)
         gate.open(MOST_STEPS)
-        with pytest.raises(WritingFailed, match="shutting down"):
+        with pytest.raises(ShuttingDown, match="shutting down"):
             async for _ in writing:
                 pass
         await closing
 
     on_a_loop(shut())
-    with pytest.raises(QueueFull, match="shutting down"):
+    with pytest.raises(ShuttingDown, match="shutting down"):
         on_a_loop(written(engine, task(Counting())))
 
 

@@ -265,7 +265,8 @@ def run_process(folder: Path, text: Path, checkpoints: Path, train=FAST, model=S
     )
 
 
-def test_a_full_disk_is_said_and_nothing_is_torn(tmp_path, text) -> None:
+@pytest.mark.usefixtures("short_samples")
+def test_a_full_disk_is_said_and_nothing_is_torn(tmp_path, text, corpus) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
@@ -284,6 +285,9 @@ def test_a_full_disk_is_said_and_nothing_is_torn(tmp_path, text) -> None:
         assert not [path for path in run.path.rglob("*") if path.name.startswith(".")]
         status = Processes("cpu").status(disk / "job", "1 0")
         assert status.state in ("failed", "interrupted")
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        assert go(run, plan_of("run", wide, often), corpus), "with more room it goes on"
+        assert run.is_finished()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.corpora import Corpora, CorpusSummary
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, NoRoom, ServerLimit
 from app.jobs.queue import JobQueue, new_id
 from app.jobs.requests import JobRequest, WantedConfiguration
 from app.jobs.store import Job, now
 from app.registry import Registry
 from model.config import GPTConfig, ModelConfig, NGramConfig, RunPlan, TokenizerKind
 from model.corpus import TRAIN_SHARE
-from model.device import device_memory
+from model.device import DeviceSilent, device_memory
 from model.memory import TrainingMemory, training_memory
 from model.parameter_count import parameter_count
 from model.planning import differing_shape, with_vocab_size
@@ -23,6 +23,15 @@ from model.presets import PRESETS
 
 BYTES = 256
 LONGEST_ID = 64
+RETRY_AFTER_S = 60  # a job may take hours; nobody knows
+
+
+@dataclass(frozen=True)
+class Most:
+    """How many there may be."""
+
+    jobs: int  # that wait or run
+    runs: int  # jobs' that are to be among them
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,24 @@ class Admitted:
 class Admission:
     """Every check raises InvalidRequest or UnknownRun, naming the field."""
 
-    def __init__(self, corpora: Corpora, registry: Registry, queue: JobQueue) -> None:
+    def __init__(self, corpora: Corpora, registry: Registry, queue: JobQueue, most: Most) -> None:
         self._corpora, self._registry, self._queue = corpora, registry, queue
+        self._most = most
+
+    def require_room(self, runs: int = 1, *, trained: bool = True) -> None:
+        """For so many more. Raises NoRoom, and ServerLimit for jobs, which come to an end."""
+        making = self._queue.run_ids()
+        if trained and len(making) + runs > self._most.jobs:
+            has = f"{len(making):,} jobs that wait or run, and takes {self._most.jobs:,} in all"
+            raise ServerLimit(has, "too_many_jobs", RETRY_AFTER_S)
+        known, broken = self._registry.listing()
+        there = {run.id for run in known} | broken.keys() | making
+        if len(there) + runs > self._most.runs:
+            message = (
+                f"there are {len(there):,} runs, and the server keeps {self._most.runs:,}: "
+                "take some out of its folder of runs first"
+            )
+            raise NoRoom(message, code="too_many_runs")
 
     def admit(self, request: JobRequest, taken: Collection[str] = ()) -> Admitted:
         """`taken`: run ids that are about to be used besides those that are."""
@@ -60,7 +85,11 @@ class Admission:
         window = _require_window(plan, corpus)
         device = self._device(request.device)
         memory = training_memory(plan.model, plan.train, corpus.characters, device.split(":")[0])
-        available = device_memory("cpu" if device == "ray" else device)
+        try:
+            available = device_memory("cpu" if device == "ray" else device)
+        except DeviceSilent as error:
+            message = f"device: {error}; take another, or try again once it is repaired"
+            raise InvalidRequest(message, param="device", code="device_silent") from None
         if memory.total > available and device != "ray":
             raise _too_large(memory, device, available)
         job = Job(

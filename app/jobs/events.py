@@ -15,6 +15,7 @@ import anyio.to_thread
 from fastapi.sse import format_sse_event
 from pydantic_core import to_json
 
+from app.errors import ShuttingDown
 from app.jobs.launcher import OVER
 from app.jobs.queue import JobQueue
 from app.jobs.view import JobView, job_view
@@ -25,6 +26,10 @@ KEEP_ALIVE_S = 15.0
 NOTHING = -1  # no step
 
 PROGRESS = ("step", "max_iters", "progress", "elapsed_s", "remaining_s", "tokens_per_s", "loss")
+
+
+NUMBER = r"(-?[0-9]{1,15})"
+PLACE = r"\.".join([NUMBER] * 4)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Place:
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """From an event's id; the beginning for anything else."""
-        numbers = re.fullmatch(r"(\d+)\.(-?\d+)\.(-?\d+)\.(-?\d+)", text or "")
+        numbers = re.fullmatch(PLACE, text or "")
         return cls(*map(int, numbers.groups())) if numbers else cls()
 
     def __str__(self) -> str:
@@ -117,6 +122,13 @@ class Watchers:
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
         self._followers: dict[str, _Follower] = {}
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End every stream with the event `stopping`: a reader comes again, and goes on there."""
+        self._stopped = True
+        for follower in self._followers.values():
+            follower.let_go()
 
     def following(self) -> dict[str, int]:
         """How many watch each job that anybody watches."""
@@ -132,6 +144,9 @@ class Watchers:
         try:
             while True:
                 seen = await follower.next(before)
+                if self._stopped:
+                    yield _event("stopping", place, ShuttingDown().body())
+                    return
                 if seen is None:
                     yield b": nothing new\n\n"
                     continue
@@ -158,6 +173,7 @@ class _Follower:
         self._seen: Seen | None = None
         self._changed = asyncio.Condition()
         self._failed: BaseException | None = None
+        self._let_go = False
         self._stamp: tuple[object, ...] = ()
         self._task = asyncio.create_task(self._follow())
 
@@ -167,13 +183,23 @@ class _Follower:
             try:
                 async with asyncio.timeout(KEEP_ALIVE_S):
                     await self._changed.wait_for(
-                        lambda: self._failed or self._seen not in (None, before)
+                        lambda: self._failed or self._let_go or self._seen not in (None, before)
                     )
             except TimeoutError:
                 return None
         if self._failed:
             raise self._failed
         return self._seen
+
+    def let_go(self) -> None:
+        """Let nobody wait any longer."""
+        self._let_go = True
+        self._task.cancel()
+        self._task = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def stop(self) -> None:
         self._task.cancel()

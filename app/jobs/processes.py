@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from app.jobs.identity import birth_of, is_of
 from app.jobs.launcher import Device, LaunchFailed, Status
 from app.settings import ROOT
 from model.device import device_name, present_devices
@@ -15,17 +17,23 @@ from model.job import EXIT_DISK_FULL, read_outcome
 
 LOG = "log.txt"
 LOG_CHARACTERS = 100_000
+LOG_BYTES = 10_000_000  # a longer one loses all but its end
+SECRETS = {"SIDELIGHT_API_KEY"}  # no job is to know them
+MARK = "SIDELIGHT_JOB"  # in the environment of a job's process and of what it starts: its folder
 
 
 class Processes:
     """A `Launcher`. A handle is the process' id and when it was born: ids alone are used again."""
 
     def __init__(self, wanted: str = "auto") -> None:
-        """`wanted`: `auto` for all devices of this machine, or some, with commas between them."""
+        """`wanted`: `auto` for all devices of this machine, or some, with commas between them.
+
+        Raises ValueError for one that is not there.
+        """
         present = present_devices()
         chosen = present if wanted == "auto" else [name.strip() for name in wanted.split(",")]
         if unknown := [name for name in chosen if name not in present]:
-            raise ValueError(f"devices: there is no {unknown[0]!r} here, only {', '.join(present)}")
+            raise ValueError(f"there is no {unknown[0]!r} here, only {', '.join(present)}")
         self._devices = [Device(name, device_name(name)) for name in chosen]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -39,25 +47,26 @@ class Processes:
                 child = subprocess.Popen(
                     command,
                     cwd=ROOT,
-                    env=_environment(device),
+                    env=_environment(device) | {MARK: str(folder)},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            handle = f"{child.pid} {psutil.Process(child.pid).create_time()}"
+            handle = f"{child.pid} {birth_of(child.pid)}"
         except (OSError, psutil.Error) as error:
             raise LaunchFailed(f"the process could not be started: {error}") from error
         self._children[handle] = child
         return handle
 
     def status(self, folder: Path, handle: str) -> Status:
+        self._wait_for_the_dead()
         if self._process(handle):
+            _keep_short(folder / LOG)
             return Status("running")
         child = self._children.get(handle)
-        if child and child.returncode is None:
-            child.wait()
-            _kill_session(child.pid)  # what it started must not outlive it
+        if child is None:
+            _kill_marked(_pid(handle), folder)
         code = child.returncode if child else None
         if outcome := read_outcome(folder):
             return Status(outcome.state, outcome.message)
@@ -73,7 +82,8 @@ class Processes:
 
     def stop(self, folder: Path, handle: str) -> None:
         if process := self._process(handle):
-            process.terminate()
+            with suppress(psutil.Error):  # it has come to its end just now
+                process.terminate()
 
     def kill(self, folder: Path, handle: str) -> None:
         if process := self._process(handle):
@@ -84,13 +94,20 @@ class Processes:
 
     def _process(self, handle: str) -> psutil.Process | None:
         """The process while it lives; one that is dead but not yet waited for lives no more."""
-        pid, born = handle.split()
+        pid = _pid(handle)
         try:
-            process = psutil.Process(int(pid))
-            is_it = abs(process.create_time() - float(born)) < 1
+            process = psutil.Process(pid)
+            is_it = is_of(handle.split(" ", 1)[1], pid)
             return process if is_it and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
+
+    def _wait_for_the_dead(self) -> None:
+        """Also for those whose end another server has noted: nobody else can."""
+        for handle, child in self._children.items():
+            if child.returncode is None and not self._process(handle):
+                child.wait()
+                _kill_session(child.pid)  # what it started must not outlive it
 
     def _last_line(self, folder: Path) -> str:
         lines = read_end(folder / LOG).strip().splitlines()
@@ -107,18 +124,48 @@ def read_end(path: Path) -> str:
         return ""
 
 
+def _pid(handle: str) -> int:
+    return int(handle.split(maxsplit=1)[0])
+
+
+def _keep_short(log: Path) -> None:
+    """Cut a log that grows without end; its process goes on writing behind what is left."""
+    with suppress(OSError):
+        size = log.stat().st_size
+        if size > LOG_BYTES:
+            end = read_end(log)
+            words = f"[{size:,} bytes were too many for a log; this is what came last]\n"
+            with log.open("r+b") as file:  # the process appends, wherever the end is
+                file.truncate(0)
+                file.write((words + end).encode())
+
+
 def _environment(device: str) -> dict[str, str]:
-    """The process sees only its own GPU, as the first one, or none."""
+    """The process sees only its own GPU, as the first one, or none; and no key of the server's."""
     kind, _, number = device.partition(":")
     visible = ""
     if kind == "cuda":
         known = os.environ.get("CUDA_VISIBLE_DEVICES")
         visible = known.split(",")[int(number or 0)] if known else number or "0"
-    return os.environ | {"CUDA_VISIBLE_DEVICES": visible, "PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return inherited | {"CUDA_VISIBLE_DEVICES": visible, "PYTHONUNBUFFERED": "1"}
 
 
 def _kill_session(leader: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+
+
+def _kill_marked(leader: int, folder: Path) -> None:
+    """End what is left of a session whose leader died while no server looked.
+
+    By now all ids may be somebody else's: what has the job's mark in its environment is its own.
+    """
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(pid) == leader and _is_marked(pid, folder):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _is_marked(pid: int, folder: Path) -> bool:
+    return psutil.Process(pid).environ().get(MARK) == str(folder)

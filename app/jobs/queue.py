@@ -8,21 +8,24 @@ import logging
 import secrets
 import shutil
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app.errors import Conflict, RequestError, UnknownJob
-from app.jobs.launcher import OVER, RESUMABLE, Device, Launcher, LaunchFailed, Status
+from app.jobs.launcher import OVER, RESUMABLE, Device, Launcher, LaunchFailed, State, Status
 from app.jobs.progress import read_progress
 from app.jobs.store import Job, JobStore, RunTaken, Sweep, Unchanged, now
+from app.logs.context import fields
 from model.atomic_file import write_atomically
 from model.job import JobSpec
 from model.run_folder import RunFolder
 
 LOOK_S = 0.3
 TROUBLE_S = 5
+CLOSE_S = 3  # how long a look may take that nobody waits for any more
 STOP_S = 60  # how long a job may take to keep what it has
 STARTING_S = 10  # how long a job may be running without a handle, before it is given up
 
@@ -43,8 +46,11 @@ class JobQueue:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = JobStore(self.folder / "jobs.sqlite3")
         self._launcher, self._checkpoints, self._source_of = launcher, checkpoints, source_of
+        self.ended: Counter[State] = Counter()  # jobs, since this server started
+        self._counting = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
+        self._seen_since: dict[str, float] = {}
         self._thread = threading.Thread(target=self._watch, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -55,8 +61,18 @@ class JobQueue:
         self._closing = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
-        self.store.close()
+            self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():  # else it ends with the process
+            self.store.close()
+
+    def is_watching(self) -> bool:
+        """Whether the thread that starts jobs and finds out how they end is at work."""
+        return self._thread.is_alive()
+
+    def silent_s(self) -> float:
+        """Seconds since a running job last noted its progress, of the one where it is longest."""
+        running = (job for job in self.store.active_jobs() if job.state == "running")
+        return max((_age_s(self.folder_of(job) / "progress.json") for job in running), default=0.0)
 
     def devices(self) -> list[Device]:
         """Where jobs run, the kind that is taken by itself first."""
@@ -69,7 +85,7 @@ class JobQueue:
 
     def run_ids(self) -> set[str]:
         """Of the runs that are being made, or wait to be."""
-        return {job.run_id for job in self.store.active_jobs()}
+        return self.store.active_run_ids()
 
     def jobs_on(self, corpus: str) -> list[str]:
         """Ids of the jobs that are not over and need that text."""
@@ -111,6 +127,7 @@ class JobQueue:
             job = self.store.change(
                 id, ("queued",), state="cancelled", message="it had not begun", ended=now()
             )
+            self._tell_end(job)
             if job.handle:  # it waits in the launcher's own queue
                 self._launcher.stop(self.folder_of(job), job.handle)
             return job
@@ -170,7 +187,10 @@ class JobQueue:
             self._wake.wait(pause_s)
 
     def _look(self) -> None:
-        for job in self.store.active_jobs():
+        active = self.store.active_jobs()
+        moments = {moment for job in active for moment in (_starting(job), _stopping(job))}
+        self._seen_since = {m: since for m, since in self._seen_since.items() if m in moments}
+        for job in active:
             if job.state == "running" or job.handle:
                 self._follow(job)
         for job in self.store.active_jobs():
@@ -181,18 +201,23 @@ class JobQueue:
         """Bring a started job's state up to date."""
         folder = self.folder_of(job)
         if job.handle is None:
-            if _seconds_since(job.started) > STARTING_S:
+            if self._seconds_since(_starting(job)) > STARTING_S:
                 self._end(job, Status("interrupted", "the server stopped while it was starting"))
             return
         status = self._launcher.status(folder, job.handle)
         if status.state in OVER:
             self._end(job, status)
-        elif job.stopping and _seconds_since(job.stopping) > STOP_S:
+        elif job.stopping and self._seconds_since(_stopping(job)) > STOP_S:
             self._launcher.kill(folder, job.handle)
         elif (status.state, status.message) != (job.state, job.message) and not job.stopping:
-            self.store.change(
-                job.id, ("queued", "running"), state=status.state, message=status.message
-            )
+            with suppress(Unchanged):
+                self.store.change(
+                    job.id, ("queued", "running"), state=status.state, message=status.message
+                )
+
+    def _seconds_since(self, moment: str) -> float:
+        """Since this server has first asked for it: the clock of the day may jump meanwhile."""
+        return time.monotonic() - self._seen_since.setdefault(moment, time.monotonic())
 
     def _end(self, job: Job, status: Status) -> None:
         if self.run_of(job).is_finished():  # whatever happened after that
@@ -204,15 +229,24 @@ class JobQueue:
         message = status.message
         if status.state in ("cancelled", "failed", "interrupted"):
             message = f"{message}; {self._where_it_goes_on(job)}"
-        self.store.change(
-            job.id,
-            ("queued", "running"),
-            state=status.state,
-            message=message.strip("; "),
-            ended=now(),
-            progress=read_progress(self.folder_of(job)),
-        )
+        with suppress(Unchanged):  # another server has seen it too
+            job = self.store.change(
+                job.id,
+                ("queued", "running"),
+                state=status.state,
+                message=message.strip("; "),
+                ended=now(),
+                progress=read_progress(self.folder_of(job)),
+            )
+            self._tell_end(job)
         self._wake.set()
+
+    def _tell_end(self, job: Job) -> None:
+        with self._counting:
+            self.ended[job.state] += 1
+        level = logging.WARNING if job.state in ("failed", "interrupted") else logging.INFO
+        told = fields(job=job.id, run=job.run_id, state=job.state, attempt=job.attempt)
+        log.log(level, "job %s is over: %s", job.id, job.message or job.state, extra=told)
 
     def _where_it_goes_on(self, job: Job) -> str:
         if self.run_of(job).state.exists():
@@ -221,12 +255,26 @@ class JobQueue:
 
     def _begin(self, job: Job) -> None:
         """Start a waiting job if a device for it is free."""
-        for device in self.devices_for(job.device_wanted):
+        devices = self.devices_for(job.device_wanted)
+        if not devices:
+            self._say_that_it_waits(job)
+        for device in devices:
             fields = {"attempt": job.attempt + 1, "started": now(), "message": ""}
             with suppress(Unchanged):  # cancelled meanwhile, or another server was quicker
                 if claimed := self.store.claim(job.id, device.id, device.capacity, **fields):
                     self._start(claimed, device)
                     return
+
+    def _say_that_it_waits(self, job: Job) -> None:
+        """The device was there when it was asked for; it may be again, or never."""
+        there = ", ".join(device.id for device in self.devices())
+        message = (
+            f"it waits for {job.device_wanted!r}, which is not here now; there are {there}: "
+            "start the server again where it is, or cancel the job and begin another"
+        )
+        if job.message != message:
+            with suppress(Unchanged):
+                self.store.change(job.id, ("queued",), message=message)
 
     def _start(self, job: Job, device: Device) -> None:
         try:
@@ -236,6 +284,8 @@ class JobQueue:
             self._end(job, Status("failed", str(error)))
             return
         job = self.store.change(job.id, handle=handle)
+        told = fields(job=job.id, run=job.run_id, device=device.id, attempt=job.attempt)
+        log.info("job %s has started", job.id, extra=told)
         if job.stopping:  # cancelled amid the start
             self._launcher.stop(folder, handle)
 
@@ -265,7 +315,17 @@ def _taken(run_id: str) -> Conflict:
     return Conflict(message, param="run_id", code="run_exists")
 
 
-def _seconds_since(moment: str | None) -> float:
-    if moment is None:
+def _starting(job: Job) -> str:
+    return f"{job.id} starting {job.attempt}"
+
+
+def _stopping(job: Job) -> str:
+    return f"{job.id} stopping {job.attempt}"
+
+
+def _age_s(path: Path) -> float:
+    """Since it was written; 0 where there is none yet."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
         return 0.0
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)) / timedelta(seconds=1)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from app.schemas import Name, require_few_fields
 from model.config import (
     GPTConfig,
     InitFrom,
@@ -39,8 +40,8 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     hypothesis: str = Field("", max_length=10_000, description="What it is to show, beforehand.")
-    corpus: str = Field(
-        TINY_SHAKESPEARE, max_length=200, description="`tinyshakespeare`, or an uploaded text's id."
+    corpus: Name = Field(
+        TINY_SHAKESPEARE, description="`tinyshakespeare`, or an uploaded text's id."
     )
     tokenizer: TokenizerKind = Field(
         "character", description="What a token is: a character, a byte, or a piece learned by BPE."
@@ -49,11 +50,17 @@ class Wanted(BaseModel):
         "auto", description="`auto`, or one of those that `/api/jobs` lists."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, fields: Any) -> Any:
+        require_few_fields(fields)
+        return fields
+
 
 class JobRequest(Wanted):
     """A run to be trained: a preset, or a configuration."""
 
-    preset: str | None = Field(None, description="A named run's configuration and title.")
+    preset: Name | None = Field(None, description="A named run's configuration and title.")
     config: WantedConfiguration | None = Field(None, description="Or any configuration.")
     run_id: RunId | None = Field(
         None, description="Id of the new run; made from the preset or the title when left out."

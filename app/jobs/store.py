@@ -1,17 +1,25 @@
 """The jobs and sweeps there are, in one SQLite file: what a restarted server finds again."""
 
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from app.jobs.launcher import OVER, State
 from model.config import RunPlan
+
+ASIDE = ".unreadable-"
+COMPANIONS = ("-wal", "-shm")  # what SQLite keeps beside a file
+
+Document = TypeVar("Document")
+
+log = logging.getLogger("sidelight")
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -82,14 +90,25 @@ class Sweep:
 
 
 class JobStore:
-    """All methods may be called from any thread and any process. Raise sqlite3.Error."""
+    """All methods may be called from any thread and any process. Raise sqlite3.Error.
+
+    A file that cannot be read is put aside, under a name that says when, and a new one begun.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
-        self._connection.isolation_level = None  # transactions begin where `_changing` says
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.executescript(TABLES)
+        try:
+            self._connection = _opened(path)
+        except _Unreadable as error:
+            aside = _put_aside(path)
+            log.error("%s cannot be read (%s): it is now %s, and empty", path, error, aside.name)  # noqa: TRY400
+            self._connection = _opened(path)
+
+    def put_aside(self) -> list[str]:
+        """Names of the files beside its own that could not be read, of this start and earlier."""
+        names = [each.name for each in self._path.parent.glob(f"{self._path.name}{ASIDE}*")]
+        return sorted(name for name in names if not name.endswith(COMPANIONS))
 
     def close(self) -> None:
         with self._lock:
@@ -116,17 +135,22 @@ class JobStore:
         """Those that are not over."""
         return self._jobs("WHERE state IN ('queued', 'running')")
 
+    def active_run_ids(self) -> set[str]:
+        """Of the same, without reading all about them: a large sweep asks for each of its runs."""
+        query = "SELECT run_id FROM jobs WHERE state IN ('queued', 'running')"
+        return {row[0] for row in self._rows(query)}
+
     def jobs_of(self, sweep: str) -> list[Job]:
         return self._jobs("WHERE sweep = ?", (sweep,))
 
     def job(self, id: str) -> Job | None:
         rows = self._rows("SELECT document FROM jobs WHERE id = ?", (id,))
-        return _job(rows[0][0]) if rows else None
+        return _read(_job, rows[0][0]) if rows else None
 
     def sweeps(self) -> list[Sweep]:
         """The newest first."""
         rows = self._rows("SELECT document FROM sweeps ORDER BY number DESC")
-        return [Sweep(**json.loads(row[0])) for row in rows]
+        return [sweep for row in rows if (sweep := _read(_sweep, row[0]))]
 
     def change(self, id: str, only_from: Sequence[State] = (), **fields: Any) -> Job:
         """Set some fields of a job, if its state is one of `only_from` where that is given.
@@ -141,7 +165,8 @@ class JobStore:
         with self._changing() as connection:
             (running,) = connection.execute(
                 "SELECT count(*) FROM jobs WHERE state = 'running' "
-                "AND json_extract(document, '$.device') = ?",
+                "AND CASE WHEN json_valid(document) "
+                "THEN json_extract(document, '$.device') END = ?",
                 (device,),
             ).fetchone()
             if capacity is not None and running >= capacity:
@@ -170,7 +195,7 @@ class JobStore:
 
     def _jobs(self, where: str, values: Sequence[Any] = ()) -> list[Job]:
         query = f"SELECT document FROM jobs {where} ORDER BY number"  # noqa: S608
-        return [_job(row[0]) for row in self._rows(query, values)]
+        return [job for row in self._rows(query, values) if (job := _read(_job, row[0]))]
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock:
@@ -183,10 +208,58 @@ class JobStore:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # on a full disk SQLite has ended it itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+
+
+class _Unreadable(Exception):
+    """A file is no store, or none that holds together."""
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Raises _Unreadable, or sqlite3.Error where the trouble is not with what is in the file."""
+    connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    connection.isolation_level = None  # transactions begin where `_changing` says
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        connection.executescript(TABLES)
+        connection.execute("SELECT number, id, run_id, state, sweep, document FROM jobs LIMIT 1")
+        connection.execute("SELECT number, id, document FROM sweeps LIMIT 1")
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        is_passing = isinstance(error, sqlite3.OperationalError) and "no such" not in str(error)
+        if is_passing:  # a full disk, a lock, a folder that may not be written to
+            raise
+        raise _Unreadable(str(error)) from None
+    return connection
+
+
+def _put_aside(path: Path) -> Path:
+    """Never deleted: somebody may get more out of it."""
+    aside = path.with_name(f"{path.name}{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    for suffix in ("", *COMPANIONS):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _read(read: Callable[[str], Document], document: str) -> Document | None:
+    """None for one that another version wrote, or that something else has been done to."""
+    try:
+        return read(document)
+    except (ValueError, TypeError, KeyError):
+        log.exception("what the list of jobs holds cannot be read: %.200s", document)
+        return None
+
+
+def _sweep(document: str) -> Sweep:
+    return Sweep(**json.loads(document))
 
 
 def _require_free(connection: sqlite3.Connection, job: Job) -> None:
@@ -200,7 +273,7 @@ def _changed(
     connection: sqlite3.Connection, id: str, only_from: Sequence[State], fields: dict[str, Any]
 ) -> Job:
     row = connection.execute("SELECT document FROM jobs WHERE id = ?", (id,)).fetchone()
-    before = _job(row[0]) if row else None
+    before = _read(_job, row[0]) if row else None
     if before is None or (only_from and before.state not in only_from):
         raise Unchanged(before.state if before else "gone")
     job = replace(before, **fields)

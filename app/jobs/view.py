@@ -61,6 +61,7 @@ class JobList(BaseModel):
 
     jobs: list[JobView]
     devices: list[DeviceView]
+    notice: str = Field("", description="What is wrong with the list itself; empty if nothing is.")
 
 
 class Check(BaseModel):
@@ -80,7 +81,17 @@ def job_list(queue: JobQueue, sweep: str | None = None) -> JobList:
     jobs = queue.store.jobs_of(sweep) if sweep else queue.store.jobs()
     positions = queue_positions(queue)
     views = [job_view(queue, job, positions) for job in reversed(jobs)]
-    return JobList(jobs=views, devices=devices(queue))
+    return JobList(jobs=views, devices=devices(queue), notice=_notice(queue))
+
+
+def _notice(queue: JobQueue) -> str:
+    aside = queue.store.put_aside()
+    if not aside:
+        return ""
+    return (
+        "The list of jobs could not be read and was begun anew; all runs are there. "
+        f"The old list is {queue.folder / aside[-1]}: delete it and this notice goes."
+    )
 
 
 def devices(queue: JobQueue) -> list[DeviceView]:

@@ -1,9 +1,11 @@
 """How the kernels are compiled, and where the result is kept for the next start."""
 
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,8 @@ from llvmlite import binding
 from numba.core import config as numba_config
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+log = logging.getLogger("sidelight")
 
 # Columns of a matrix product that are worked out together: as many as the registers hold for
 # four rows.
@@ -31,13 +35,37 @@ def compiled(kernel: Kernel) -> Kernel:
     config: Any = numba_config
     before, config.CACHE_DIR = config.CACHE_DIR, _cache_folder()
     try:
-        done: Any = numba.njit(cache=True, **OPTIONS)(kernel)
+        done: Any = _forgiving(numba.njit(cache=True, **OPTIONS)(kernel))
     except RuntimeError:  # the folder cannot be written to
         done = numba.njit(**OPTIONS)(kernel)
     finally:
         config.CACHE_DIR = before
     machine_code: Kernel = done
     return machine_code
+
+
+def _forgiving(dispatcher: Any) -> Any:
+    """One that compiles anew what it cannot load, and works where nothing can be kept."""
+    cache = dispatcher._cache  # noqa: SLF001 (numba has no other way to it)
+    load, save = cache.load_overload, cache.save_overload
+
+    def load_or_none(*asked: Any) -> Any:
+        try:
+            return load(*asked)
+        except Exception:  # noqa: BLE001 (torn by a crash, or by whatever else was done to it)
+            log.warning("kernels that were kept cannot be loaded, and are compiled anew")
+            with suppress(OSError):
+                cache.flush()
+            return None
+
+    def save_if_possible(*made: Any) -> None:
+        try:
+            save(*made)
+        except Exception as error:  # noqa: BLE001 (a full disk, a folder that is gone)
+            log.warning("compiled kernels cannot be kept for the next start: %s", error)
+
+    cache.load_overload, cache.save_overload = load_or_none, save_if_possible
+    return dispatcher
 
 
 def part(kernel: Kernel) -> Kernel:

@@ -177,7 +177,7 @@ export async function startJob(request) {
 
 /**
  * @param {{ sweep?: string, signal?: AbortSignal }} [options] sweep: only its jobs
- * @returns {Promise<{ jobs: Job[], devices: Device[] }>} newest first
+ * @returns {Promise<{ jobs: Job[], devices: Device[], notice: string }>} newest first
  */
 export async function listJobs({ sweep, signal } = {}) {
   const query = sweep ? `?sweep=${encodeURIComponent(sweep)}` : "";

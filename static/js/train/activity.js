@@ -27,7 +27,7 @@ export class Activity {
    * @param {() => void} listeners.onUpdate of jobs and sweeps
    * @param {(devices: import("../jobs_api.js").Device[]) => void} listeners.onDevices
    * @param {(runs: import("../api.js").Run[]) => void} listeners.onRuns there is a new one
-   * @param {(message: string) => void} listeners.onTrouble empty when it is over
+   * @param {(message: string) => void} listeners.onTrouble what is wrong; empty when nothing is
    */
   constructor(listeners) {
     this.#listeners = listeners;
@@ -63,10 +63,10 @@ export class Activity {
     const asking = (this.#asking = new AbortController());
     const { signal } = asking;
     try {
-      const { jobs, devices } = await listJobs({ signal });
+      const { jobs, devices, notice } = await listJobs({ signal });
       const sweepsChange = sweepsToo || this.#sweepsChange(jobs);
       this.jobs = jobs;
-      this.#listeners.onTrouble("");
+      this.#listeners.onTrouble(notice);
       this.#listeners.onDevices(devices);
       this.#listeners.onUpdate();
       await this.#noticeRuns(signal);

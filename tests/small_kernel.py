@@ -1,0 +1,5 @@
+"""A kernel that takes no time to compile."""
+
+
+def doubled(x: float) -> float:
+    return 2 * x
