@@ -26,6 +26,7 @@ WORKDIR /sidelight
 COPY --from=build /venv /venv
 COPY . .
 RUN mkdir -p data && chown -R sidelight:sidelight checkpoints data
+# With this address it starts only if there is a key, or if everybody may come in: docs/access.md.
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

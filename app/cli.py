@@ -1,10 +1,9 @@
-"""The same journeys in a terminal: serve, generate, attention, runs, report, train, import, export.
+"""The same journeys in a terminal: serve, keys, generate, attention, runs, report, train and more.
 
 Commands import what they need themselves, so that `--help` does not wait for torch.
 """
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import typer
 
 from app import __version__
 from app.errors import RequestError
+from app.keys_command import keys
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+cli.add_typer(keys, name="keys")
 
 Checkpoints = Annotated[
     Path | None, typer.Option(help="The folder of run folders.", show_default="checkpoints")
@@ -67,26 +69,40 @@ def serve(
     ray_cluster: Annotated[
         str | None, typer.Option(help="Where they run, as HEAD:6379; here if left out.")
     ] = None,
+    open_to_all: Annotated[
+        bool | None,
+        typer.Option("--open-to-all", help="Let other machines in although nobody needs a key."),
+    ] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    given = {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints}
+    given = {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints, "OPEN_TO_ALL": open_to_all}
     given |= {"REPLICAS": replicas, "RAY_CLUSTER": ray_cluster}
     for name, value in given.items():
         if value is not None:
             os.environ[f"SIDELIGHT_{name}"] = str(value)
-    settings = Settings()
+    from app.exposure import listen
+    from app.starting import CannotStart, read_settings, require_startable
+
     try:
-        listener = socket.create_server((settings.host, settings.port))
+        settings = read_settings()
+        os.environ.pop("SIDELIGHT_API_KEY", None)  # no process that begins here is to have it
+        require_startable(settings)
+    except CannotStart as error:
+        _stop(str(error))
+    try:
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         _stop(f"cannot listen on {where}: {error.strerror}; try another --port")
     from app.replicas.cluster import NoCluster
+    from app.serving import leave
     from app.serving import serve as serve_app
 
     try:
         serve_app(listener, settings)
-    except NoCluster as error:
+    except (NoCluster, CannotStart) as error:
         _stop(str(error))
+    leave()
 
 
 @cli.command()
@@ -159,7 +175,7 @@ def attention(
     )
     if wrong := trouble(asked, roles, out):
         _stop(wrong)
-    reader = Reader(Settings().attention_cells)
+    reader = Reader(_settings(None).attention_cells)
     with _lent(run, step, checkpoints) as loaded:
         if roles:
             _table(role_table(reader.read(loaded, text)))
@@ -248,7 +264,7 @@ def train(
         plan = None
         if preset:
             plan = plan_of(preset, run_id, change or [], tokenizer, hypothesis, init_from)
-        folder = RunFolder((out or Settings().checkpoints) / (plan.id if plan else resume or ""))
+        folder = RunFolder(_runs(out) / (plan.id if plan else resume or ""))
         if resume and not folder.state.exists():
             _stop(f"{folder.path} has nothing to go on from")
         if plan and folder.path.exists() and is_first_process():
@@ -345,7 +361,17 @@ def _lent(run: str, step: int | None, checkpoints: Path | None) -> Iterator["Loa
 
 
 def _settings(checkpoints: Path | None) -> Settings:
-    return Settings(checkpoints=checkpoints) if checkpoints else Settings()
+    from app.starting import CannotStart, read_settings
+
+    try:
+        return read_settings(**{"checkpoints": checkpoints} if checkpoints else {})
+    except CannotStart as error:
+        _stop(str(error))
+
+
+def _runs(out: Path | None) -> Path:
+    """Where a new run's folder goes."""
+    return out or _settings(None).checkpoints
 
 
 def _stop(message: str) -> NoReturn:

@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from app.errors import Conflict
 from app.security.rights import RIGHTS, Right
 from model.atomic_file import write_atomically
+from model.plain_file import read_plain
 
 FILE = "keys.json"
 PREFIX = "sk-sidelight-"
 SECRET_BYTES = 32
+MOST_BYTES = 1 << 20
 OWNER_ONLY = 0o600
 
 log = logging.getLogger("sidelight")
@@ -76,7 +78,8 @@ class KeyRing:
 
     def required(self) -> bool:
         """Whether a request needs a key: from the first one on, until the server is restarted."""
-        self._required = self._required or bool(self._known())
+        known = self._known()  # which may find that one is required
+        self._required = self._required or bool(known)
         return self._required
 
     def of_bearer(self, secret: str) -> Key | None:
@@ -90,7 +93,7 @@ class KeyRing:
     def listed(self) -> list[Key]:
         """Those in the file, the oldest first. Raises UnreadableKeys."""
         try:
-            kept = self._path.read_bytes()
+            kept = read_plain(self._path.parent.resolve(), FILE, MOST_BYTES)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -138,8 +141,8 @@ class KeyRing:
             self._stamp = stamp
             try:
                 self._read = self.listed()
-            except UnreadableKeys:
-                log.exception("nobody gets in with a key of the file")
+            except UnreadableKeys as error:
+                log.warning("nobody gets in with a key of the file: %s", error)
                 self._read, self._required = [], True
         return self._own + self._read
 
@@ -147,8 +150,10 @@ class KeyRing:
         """Another one whenever the file is."""
         try:
             stat = self._path.stat()
-        except OSError:
+        except FileNotFoundError:
             return ()
+        except OSError:
+            return (-1,)  # which `listed` will say more about
         return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def _find(self, field: str, secret: str) -> Key | None:

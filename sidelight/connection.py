@@ -1,5 +1,6 @@
 """What the blocking and the async client have in common: a server's address, and how to ask it."""
 
+import os
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -7,6 +8,7 @@ import httpx
 from sidelight.asking import Ask
 
 CONNECT_S = 10
+API_KEY = "SIDELIGHT_API_KEY"
 
 Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 
@@ -26,10 +28,13 @@ class Connection(Generic[Http]):
     ) -> None:
         """A `client` of your own knows the server's address, and has its own timeouts.
 
-        `api_key` is sent as a bearer token. After `timeout` seconds without a byte the server is
-        given up; each call has its own time if that is left out.
+        `api_key` is sent as a bearer token; the environment's SIDELIGHT_API_KEY if that is left out
+        and a `client` does not send one of its own. After `timeout` seconds without a byte the
+        server is given up; each call has its own time if that is left out.
         """
         self._http: Http = client or self._http_class(base_url=url)
+        if api_key is None and "authorization" not in self._http.headers:
+            api_key = os.environ.get(API_KEY) or None
         self._api_key, self._timeout = api_key, timeout
         self._is_own = client is None
 

@@ -10,7 +10,8 @@ class SidelightError(Exception):
 
     `param` is the field at fault and `code` a fixed word for the reason, where there are such.
     `status` is that of HTTP; None for what was not sent, or failed once its answer had begun.
-    `retry_after` is in how many seconds the same may succeed, if the server says so.
+    `retry_after` is in how many seconds the same may succeed, if the server says so. `request_id`
+    is what the server's log knows the request by.
     """
 
     def __init__(
@@ -22,12 +23,19 @@ class SidelightError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.request_id: str | None = None
         self.message, self.param, self.code = message, param, code
         self.status, self.retry_after = status, retry_after
 
 
 def refusal(response: httpx.Response) -> SidelightError:
     """Of an answer that is not a success and has been read."""
+    error = _refusal(response)
+    error.request_id = response.headers.get("X-Request-Id")
+    return error
+
+
+def _refusal(response: httpx.Response) -> SidelightError:
     status, seconds = response.status_code, response.headers.get("Retry-After", "")
     retry_after = float(seconds) if seconds.isdecimal() else None
     try:

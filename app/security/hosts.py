@@ -9,10 +9,10 @@ from collections.abc import Collection
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import UnknownHost
+from app.security.refusal import refuse
 
 
 class KnownHosts:
@@ -34,7 +34,7 @@ class KnownHosts:
                     "the name to SIDELIGHT_ALLOWED_HOSTS"
                 )
                 error = UnknownHost(message, param="Host", code="unknown_host")
-                return await JSONResponse(error.body(), error.status)(scope, receive, send)
+                return await refuse(error, scope, receive, send)
         await self.app(scope, receive, send)
 
     def _knows(self, name: str) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ForeignPage
+from app.security.refusal import refuse
 
 SAFE = {"GET", "HEAD", "OPTIONS"}  # they change nothing
 
@@ -31,7 +31,7 @@ class OwnPagesOnly:
             "to SIDELIGHT_CORS_ORIGINS"
         )
         error = ForeignPage(message, param="Origin", code="foreign_page")
-        await JSONResponse(error.body(), error.status)(scope, receive, send)
+        await refuse(error, scope, receive, send)
 
     def _is_welcome(self, headers: Headers) -> bool:
         origin = headers.get("origin")

@@ -16,7 +16,7 @@ MEANING: dict[Right, str] = {
 }
 
 # What may be asked by anybody: whether the server lives, and what it takes to show a key.
-PUBLIC = {"/healthz", "/readyz", "/sign-in"}
+PUBLIC = {"/healthz", "/readyz", "/sign-in", "/sign-out"}
 PUBLIC_FOLDER = "/static/"
 
 READING = {"GET", "HEAD", "OPTIONS"}
