@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from app.attention_wire import Encoding
-from app.schemas import MAX_PROMPT_CHARACTERS, ApiRequest, TokenId
+from app.schemas import LARGEST, MAX_PROMPT_CHARACTERS, ApiRequest, Name, Step, TokenId
 from model.ablation import Fill
 from model.attention import Kind, Merge, MergeBy
 from model.sampling import Stage
@@ -18,8 +18,8 @@ Grid = list[list[float]]
 class RunAt(ApiRequest):
     """A run, or a run as it was at a training step."""
 
-    run: str = Field(description="Id of a run.", examples=["baseline"])
-    step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
+    run: Name = Field(description="Id of a run.", examples=["baseline"])
+    step: Step | None = Field(None, description="Take the snapshot of this training step.")
 
 
 class Reading(ApiRequest):
@@ -32,7 +32,10 @@ class Reading(ApiRequest):
         examples=["To be, or not to be"],
     )
     length: int | None = Field(
-        None, ge=1, description="See only this many of its last tokens, as a shorter context would."
+        None,
+        ge=1,
+        le=LARGEST,
+        description="See only this many of its last tokens, as a shorter context would.",
     )
 
 
@@ -141,7 +144,7 @@ class ComparisonRequest(Reading):
         description="Which head of `b` each of `a` is compared with: the one at its own place, or "
         "the best matching, within its layer or anywhere, each head at most once.",
     )
-    without_first: bool = Field(
+    without_first: StrictBool = Field(
         False, description="Leave the first token out, and compare what is left of each row."
     )
 
@@ -167,7 +170,7 @@ class InsideRequest(RunReading):
     layer: TokenId
     head: TokenId
     query: TokenId | None = Field(None, description="Position that looks; the last if left out.")
-    target: str | None = Field(
+    target: Name | None = Field(
         None,
         description="The next token to explain. If left out, the text's own, or behind its end the "
         "likeliest.",
@@ -231,11 +234,11 @@ class DistributionRequest(RunReading):
     """A text, and how its next token is drawn; the defaults change nothing."""
 
     temperature: float = Field(1.0, ge=0, le=10)
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1, le=LARGEST)
     top_p: float = Field(1.0, gt=0, le=1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float = Field(1.0, ge=0.1, le=10)
-    target: str | None = Field(None, description="A token that must be among the candidates.")
+    target: Name | None = Field(None, description="A token that must be among the candidates.")
     top: int = Field(10, ge=1, le=200, description="How many of the likeliest.")
 
 
@@ -270,7 +273,7 @@ class AblationRequest(RunReading):
     )
     generate: int = Field(0, ge=0, le=500, description="How many tokens to write on.")
     temperature: float = Field(1.0, ge=0, le=10)
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1, le=LARGEST)
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="The same for both.")
     top: int = Field(10, ge=1, le=200)

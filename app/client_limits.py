@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
-from app.errors import ClientLimit, InvalidRequest
+from app.errors import ClientLimit, InvalidRequest, ServerLimit
 
-Limit = Literal["sequences", "requests"]
+Limit = Literal["sequences", "requests", "streams"]
 
 MINUTE_S = 60.0
 ROUNDING_S = 1e-6
@@ -37,6 +37,7 @@ def client_of(host: str) -> str:
 class ClientLimits:
     """At most `sequences` texts at once and `requests_per_minute` for each client; 0 for no limit.
 
+    The same with `streams` of events, of which all clients together have at most `all_streams`.
     `refused` hears of each request that is turned away.
     """
 
@@ -46,10 +47,15 @@ class ClientLimits:
         requests_per_minute: int,
         refused: Callable[[Limit], None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        streams: int = 0,
+        all_streams: int = 0,
     ) -> None:
         self._sequences, self._requests_per_minute = sequences, requests_per_minute
         self._refused = refused
         self._held: Counter[str] = Counter()
+        self._streams, self._all_streams = streams, all_streams
+        self._watching: Counter[str] = Counter()
         self._bucket = Bucket(requests_per_minute, clock) if requests_per_minute else None
 
     @property
@@ -86,13 +92,35 @@ class ClientLimits:
                 f"let one end, or stop it, and try again in {RETRY_AFTER_S} seconds"
             )
             raise ClientLimit(message, RETRY_AFTER_S)
-        self._held[client] += count
-        try:
+        with _counted(self._held, client, count):
             yield
-        finally:
-            self._held[client] -= count
-            if not self._held[client]:
-                del self._held[client]
+
+    @contextmanager
+    def stream(self, client: str) -> Iterator[None]:
+        """Hold one stream of events while the block runs. Raises ClientLimit, ServerLimit."""
+        if 0 < self._streams <= self._watching[client]:
+            self._refused("streams")
+            message = (
+                f"this client has {self._streams} streams of events, which is all it may: "
+                f"close one, or try again in {RETRY_AFTER_S} seconds"
+            )
+            raise ClientLimit(message, RETRY_AFTER_S)
+        if 0 < self._all_streams <= self._watching.total():
+            has = f"{self._all_streams} streams of events, which is all it may"
+            raise ServerLimit(has, "too_many_streams", RETRY_AFTER_S)
+        with _counted(self._watching, client, 1):
+            yield
+
+
+@contextmanager
+def _counted(held: Counter[str], client: str, count: int) -> Iterator[None]:
+    held[client] += count
+    try:
+        yield
+    finally:
+        held[client] -= count
+        if not held[client]:
+            del held[client]
 
 
 class Bucket:
@@ -111,17 +139,25 @@ class Bucket:
         """How many are remembered."""
         return len(self._full_at)
 
+    def wait_s(self, client: str) -> float:
+        """In how many seconds there is a request to take; 0 if there is one."""
+        now = self._clock()
+        wait_s = self._full_after(client, now) - now - MINUTE_S
+        return wait_s if wait_s > ROUNDING_S else 0.0
+
     def take(self, client: str) -> float:
         """Take a request out and return 0; or leave it and return in how many seconds to return."""
-        now = self._clock()
-        full_at = max(self._full_at.get(client, now), now) + self._refill_s
-        wait_s = full_at - now - MINUTE_S
-        if wait_s > ROUNDING_S:
+        if wait_s := self.wait_s(client):
             return wait_s
-        self._full_at[client] = full_at
+        now = self._clock()
+        self._full_at[client] = self._full_after(client, now)
         self._full_at.move_to_end(client)
         self._forget(now)
         return 0.0
+
+    def _full_after(self, client: str, now: float) -> float:
+        """When the bucket is full again if a request is taken now."""
+        return max(self._full_at.get(client, now), now) + self._refill_s
 
     def _forget(self, now: float) -> None:
         """Let go of full buckets, and beyond MOST_CLIENTS of those that were not used for longest.

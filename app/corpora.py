@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from app.errors import Conflict, InvalidRequest, UnknownCorpus
+from app.errors import Conflict, InvalidRequest, NoRoom, UnknownCorpus
 from app.hidden_folder import HIDDEN
 from app.incoming_text import PREVIEW_CHARACTERS, TEXT_FILE, IncomingText
 from model.atomic_file import write_atomically
@@ -34,9 +34,11 @@ from model.corpus import (
     load_corpus,
     text_file,
 )
+from model.plain_file import plain_size, read_plain
 from model.text_statistics import TextStatistics, describe
 
 ABOUT_FILE = "about.json"
+MOST_ABOUT_BYTES = 1 << 20
 MOST_CHARACTERS = 1000
 MOST_CHARACTERS_LISTED = 100
 LONGEST_ID = 64
@@ -68,8 +70,11 @@ class CorpusSummary(BaseModel):
 class Corpora:
     """The texts in `folder`, looked at anew for each question; any thread may ask."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, most: int | None = None, most_bytes: int | None = None
+    ) -> None:
+        """At most so many are kept, and of so many bytes in all; any number where it is None."""
+        self.folder, self._most, self._most_bytes = folder, most, most_bytes
         # Names the jobs that still need a text; whoever runs jobs sets it.
         self.needed_by: Callable[[str], Sequence[str]] = lambda _: ()
         self._keeping = threading.Lock()
@@ -118,19 +123,21 @@ class Corpora:
         return corpus
 
     def receive(self, name: str) -> IncomingText:
-        """Begin to take a text in; `keep` ends it. Raises OSError."""
+        """Begin to take a text in; `keep` ends it. Raises OSError, NoRoom."""
+        self._require_room(0)
         return IncomingText(self.folder, _shown(name))
 
     def keep(self, text: IncomingText) -> tuple[CorpusSummary, bool]:
         """The text as one of these and whether it is new: the same text is never kept twice.
 
-        Raises CorpusError if nothing can be learned from it, OSError.
+        Raises CorpusError if nothing can be learned from it, OSError, NoRoom.
         """
         text.finish()
         with self._keeping:
             for corpus in [self._builtin(), *self._uploaded()]:
                 if corpus.sha256 == text.sha256:
                     return corpus, False
+            self._require_room(text.bytes)
             return self._place(text), True
 
     def delete(self, id: str) -> None:
@@ -146,6 +153,17 @@ class Corpora:
             (self.folder / id).rename(hidden)
         shutil.rmtree(hidden)
 
+    def _require_room(self, more: int) -> None:
+        """For one text of so many bytes more. Raises NoRoom."""
+        sizes = [corpus.bytes for corpus in self._uploaded()]
+        advice = "delete some first"
+        if self._most is not None and len(sizes) >= self._most:
+            message = f"the server keeps {self._most:,} texts, and has as many: {advice}"
+            raise NoRoom(message, code="too_many_texts")
+        if self._most_bytes is not None and sum(sizes) + more > self._most_bytes:
+            message = f"the server keeps texts of {self._most_bytes:,} bytes in all: {advice}"
+            raise NoRoom(message, code="too_many_bytes")
+
     def _uploaded(self) -> Iterator[CorpusSummary]:
         try:
             names = os.listdir(self.folder)
@@ -160,12 +178,10 @@ class Corpora:
         folder = self.folder / id
         if not re.fullmatch(RUN_ID_PATTERN, id) or folder.is_symlink() or not folder.is_dir():
             return None
-        text, about = folder / TEXT_FILE, folder / ABOUT_FILE
         try:
-            if text.is_symlink() or about.is_symlink():
-                raise ValueError("its files are links")
-            corpus = CorpusSummary.model_validate_json(about.read_bytes())
-            if (corpus.id, corpus.bytes) != (id, text.stat().st_size):
+            about = read_plain(folder, ABOUT_FILE, MOST_ABOUT_BYTES)
+            corpus = CorpusSummary.model_validate_json(about)
+            if (corpus.id, corpus.bytes) != (id, plain_size(folder, TEXT_FILE)):
                 raise ValueError(f"{TEXT_FILE} is not the one that {ABOUT_FILE} is about")
         except (OSError, ValidationError, ValueError) as error:
             log.warning("%s is left out: %s", folder, error)

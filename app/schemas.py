@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -18,14 +19,30 @@ from pydantic_core import PydanticCustomError
 MAX_PROMPT_CHARACTERS = 100_000
 MAX_SEQUENCES = 32
 MAX_BIASES = 300
+LONGEST_NAME = 200
+LARGEST = 2**53 - 1  # of the whole numbers that every reader of JSON has
+MAX_FIELDS = 500  # that are looked at: each that is unknown becomes an error of its own
+NULL = {"type": "null"}
+ABOUT_A_FIELD = ("title", "description", "default", "examples")
 
-TokenId = Annotated[int, Field(ge=0)]
-PromptValue = str | list[str] | list[TokenId] | list[list[TokenId]]
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]  # what something is looked up by
+TokenId = Annotated[int, Field(ge=0, le=LARGEST)]
+Step = Annotated[int, Field(ge=0, le=LARGEST)]
+# A list is looked at no further than its first mistake: it may be long, and the event loop waits.
+# How long it may be is checked for all of these together, and only told here.
+Ids = Annotated[
+    list[TokenId],
+    Field(fail_fast=True, json_schema_extra={"maxItems": MAX_PROMPT_CHARACTERS}),
+]
+Prompt = Annotated[str, Field(json_schema_extra={"maxLength": MAX_PROMPT_CHARACTERS})]
+Several = Field(fail_fast=True, json_schema_extra={"maxItems": MAX_SEQUENCES})
+PromptValue = Prompt | Annotated[list[Prompt], Several] | Ids | Annotated[list[Ids], Several]
+NoText = Annotated[str, Field(json_schema_extra={"maxLength": 0})]
 StopString = Annotated[str, Field(min_length=1, max_length=200)]
 Bias = Annotated[float, Field(strict=True, ge=-100, le=100, allow_inf_nan=False)]
 
 
-def _one_message(message: str) -> WrapValidator:
+def one_message(message: str) -> WrapValidator:
     """One message instead of one for each branch of a union, or each entry."""
 
     def validated(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -35,6 +52,19 @@ def _one_message(message: str) -> WrapValidator:
             raise ValueError(message) from None
 
     return WrapValidator(validated)
+
+
+def _quickly(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse too many ids, and take plain ones, without a look at each that takes its time."""
+    if isinstance(value, list) and value:
+        count = len(value)
+        if isinstance(value[0], list) and count <= MAX_PROMPT_CHARACTERS:
+            count = max(count, sum(len(part) for part in value if isinstance(part, list)))
+        if count > MAX_PROMPT_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_PROMPT_CHARACTERS:,} ids in all")
+        if set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= LARGEST:
+            return value
+    return validate(value)
 
 
 def _wrong(field: str, message: str) -> PydanticCustomError:
@@ -52,32 +82,57 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _tell_of_nulls(schema: dict[str, Any]) -> None:
+    """What need not be there may be null as well."""
+    for name, field in schema.get("properties", {}).items():
+        if name not in schema.get("required", ()):
+            about = {key: field.pop(key) for key in ABOUT_A_FIELD if key in field}
+            branches = field.pop("anyOf", None) or [dict(field)]
+            field.clear()
+            kinds = [kind for kind in branches if kind != NULL]
+            field.update({"anyOf": [*kinds, NULL]} | about)
+
+
+def require_few_fields(fields: Any) -> None:
+    """Raises ValueError for more than any request has, those of its objects' objects among them."""
+    count, objects = 0, [fields]
+    for it in objects:  # grows meanwhile
+        if isinstance(it, dict):
+            count += len(it)
+            if count > MAX_FIELDS:
+                raise ValueError("no request has so many fields")
+            objects += it.values()
+
+
 class ApiRequest(BaseModel):
     """A field that is null counts as left out, as OpenAI's clients expect."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_tell_of_nulls)
 
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, fields: Any) -> Any:
         if isinstance(fields, dict):
+            require_few_fields(fields)
             return {name: value for name, value in fields.items() if value is not None}
         return fields
 
 
 class StreamOptions(ApiRequest):
-    include_usage: bool = Field(
+    include_usage: StrictBool = Field(
         False, description="Send one more event, with the usage; in the others it is null."
     )
-    include_obfuscation: bool = Field(False, description="Accepted and ignored.")
+    include_obfuscation: StrictBool = Field(False, description="Accepted and ignored.")
 
 
 class CompletionRequest(ApiRequest):
     """What to go on writing, and how the tokens are drawn."""
 
-    model: str = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
+    model: Name = Field(description="Id of a run; see `/v1/models`.", examples=["baseline"])
     prompt: Annotated[
-        PromptValue, _one_message("must be a text, a list of texts, token ids or lists of them")
+        PromptValue,
+        one_message("must be a text, a list of texts, token ids or lists of them"),
+        WrapValidator(_quickly, json_schema_input_type=PromptValue),
     ] = Field(
         "",
         description="The text to go on from, several texts, or token ids. An empty one starts "
@@ -97,7 +152,9 @@ class CompletionRequest(ApiRequest):
     top_p: float = Field(
         1.0, gt=0, le=1, description="Draw from the fewest likeliest that hold this probability."
     )
-    top_k: int | None = Field(None, ge=1, description="Draw from the k likeliest tokens.")
+    top_k: int | None = Field(
+        None, ge=1, le=LARGEST, description="Draw from the k likeliest tokens."
+    )
     min_p: float | None = Field(
         None, ge=0, le=1, description="Leave out what is below this share of the likeliest's."
     )
@@ -115,7 +172,7 @@ class CompletionRequest(ApiRequest):
     )
     logit_bias: Annotated[
         dict[TokenId, Bias],
-        _one_message(f"must map at most {MAX_BIASES} token ids to numbers from -100 to 100"),
+        one_message(f"must map at most {MAX_BIASES} token ids to numbers from -100 to 100"),
     ] = Field(
         default_factory=dict,
         max_length=MAX_BIASES,
@@ -133,10 +190,13 @@ class CompletionRequest(ApiRequest):
         "mean log-probability, best first. All of them count as usage. Not streamed.",
     )
     stop: Annotated[
-        list[StopString], BeforeValidator(_as_list, json_schema_input_type=str | list[StopString])
+        Annotated[list[StopString], Field(max_length=4)],
+        BeforeValidator(
+            _as_list,
+            json_schema_input_type=StopString | Annotated[list[StopString], Field(max_length=4)],
+        ),
     ] = Field(
         default_factory=list,
-        max_length=4,
         description="Up to four strings; the text ends before the first that appears.",
     )
     seed: int | None = Field(
@@ -149,10 +209,10 @@ class CompletionRequest(ApiRequest):
         description="Also give each token's natural log-probability, and those of this many "
         "likeliest ones, before temperature and filters.",
     )
-    echo: bool = Field(False, description="Begin the text with the prompt.")
-    stream: bool = Field(False, description="Send server-sent events as the text is written.")
+    echo: StrictBool = Field(False, description="Begin the text with the prompt.")
+    stream: StrictBool = Field(False, description="Send server-sent events as the text is written.")
     stream_options: StreamOptions | None = Field(None, description="Only with `stream`.")
-    step: int | None = Field(None, ge=0, description="Take the snapshot of this training step.")
+    step: Step | None = Field(None, description="Take the snapshot of this training step.")
     past_context: Literal["exact", "jump"] = Field(
         "exact",
         description="What the run sees of a text longer than its context: always the last tokens "
@@ -166,8 +226,8 @@ class CompletionRequest(ApiRequest):
         description="Seconds from the request on, waiting included; then the text ends where it "
         "is. The server may allow less.",
     )
-    user: str | None = Field(None, description="Accepted and ignored.")
-    suffix: Annotated[str | None, AfterValidator(_no_suffix)] = Field(
+    user: str | None = Field(None, max_length=1000, description="Accepted and ignored.")
+    suffix: Annotated[NoText | None, AfterValidator(_no_suffix)] = Field(
         None, description="Only empty: what comes after the text is never known."
     )
 
@@ -287,7 +347,18 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class ReadinessCheck(BaseModel):
+    """One thing that has to work."""
+
+    name: str = Field(description="`running`, `engine`, `runs`, `data` or `jobs`.")
+    ok: bool
+    reason: str | None = Field(description="What is wrong with it.")
+
+
 class Readiness(BaseModel):
-    ready: bool = Field(description="Whether a run can be loaded.")
-    runs: list[str] = Field(description="Those that can be read.")
-    broken: dict[str, str] = Field(description="Why the others cannot.")
+    """Somebody without a key, where one is needed, gets nothing but `ready`."""
+
+    ready: bool = Field(description="Whether every check is fine.")
+    runs: list[str] = Field([], description="Those that can be read.")
+    broken: dict[str, str] = Field({}, description="Why the others cannot.")
+    checks: list[ReadinessCheck] = Field([], description="What was looked into.")

@@ -1,12 +1,16 @@
 """What an operator can set, from the environment (prefix `SIDELIGHT_`)."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+
+SHORTEST_KEY = 16
+SITE = re.compile(r"https?://[^/\s*]+")
 
 Listed = Annotated[tuple[str, ...], NoDecode]  # with commas between
 
@@ -14,18 +18,22 @@ Listed = Annotated[tuple[str, ...], NoDecode]  # with commas between
 class Settings(BaseSettings):
     """Every field is also an environment variable, `SIDELIGHT_PORT` for `port` and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="SIDELIGHT_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SIDELIGHT_", frozen=True, hide_input_in_errors=True
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     api_key: SecretStr | None = Field(
         None,
-        min_length=16,
         description="A key that may do everything, beside those of `sidelight keys`. With any key "
         "every request needs one.",
     )
     open_to_all: bool = Field(
         False, description="Listen beyond this machine although nobody needs a key."
+    )
+    wrong_keys_per_minute: int = Field(
+        20, ge=1, description="Wrong keys that one client may send in a minute."
     )
     allowed_hosts: Listed = Field(
         (),
@@ -89,13 +97,59 @@ class Settings(BaseSettings):
     client_requests_per_minute: int = Field(
         0,
         ge=0,
-        description="Requests for texts and maps that one client may send in a minute; 0 for any.",
+        description="Requests for texts, maps and exports, and such as change anything, that one "
+        "client may send in a minute; 0 for any.",
     )
     event_interval_ms: int = Field(
         15,
         ge=0,
         le=1000,
         description="A stream's events bring what has become ready in so long; the first at once.",
+    )
+    max_connections: int = Field(
+        1000, ge=0, description="Connections that may be open at once; 0 for any number."
+    )
+    client_connections: int = Field(
+        500, ge=0, description="Connections that one client may have open; 0 for any number."
+    )
+    head_seconds: float = Field(
+        10, gt=0, allow_inf_nan=False, description="How long a request's headers may take to come."
+    )
+    keep_alive_seconds: int = Field(
+        5, ge=1, description="How long a connection stays open between two requests."
+    )
+    body_seconds: float = Field(
+        30,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a request's body may take to come, besides the time that it has for "
+        "its length.",
+    )
+    send_seconds: float = Field(
+        60,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a client may take less of an answer than it must.",
+    )
+    bytes_per_second: int = Field(
+        5000,
+        ge=1,
+        description="Slowest that a client may send a body, or take an answer that waits for it.",
+    )
+    answers_mb: int = Field(
+        1024, ge=1, description="Megabytes of large answers held for those who read them."
+    )
+    max_streams: int = Field(
+        500, ge=0, description="Streams of jobs' events at once; 0 for any number."
+    )
+    client_streams: int = Field(
+        128, ge=0, description="Streams of jobs' events that one client may have; 0 for any number."
+    )
+    max_jobs: int = Field(1000, ge=1, description="Jobs that wait or run at once.")
+    max_runs: int = Field(1000, ge=1, description="Runs there may be, those of waiting jobs too.")
+    max_corpora: int = Field(200, ge=0, description="Texts that may be kept.")
+    max_corpora_bytes: int = Field(
+        2_000_000_000, ge=0, description="Bytes that they may take up together."
     )
     max_body_bytes: int = Field(2_000_000, ge=1, description="Largest request body.")
     max_import_bytes: int = Field(
@@ -114,6 +168,35 @@ class Settings(BaseSettings):
     shutdown_seconds: int = Field(
         3, ge=0, description="How long open streams may go on once the server is told to stop."
     )
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Log lines on stderr: JSON, or text as on a terminal."
+    )
+    log_level: Literal["auto", "debug", "info", "warning", "error"] = Field(
+        "auto", description="Least that is logged: `info` in JSON and `warning` in text, if auto."
+    )
+    log_clients: bool = Field(
+        True, description="Whether log lines have the addresses that requests come from."
+    )
+    log_slow_seconds: float = Field(
+        10, gt=0, allow_inf_nan=False, description="An answer that begins later is a warning."
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(rf"[!-~]{{{SHORTEST_KEY},}}", key.get_secret_value()):
+            message = "letters, digits and signs without spaces"
+            raise ValueError(f"it must be at least {SHORTEST_KEY} {message}")
+        return key
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_sites(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not SITE.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not a site's address, as https://lab.example is")
+        return tuple(origin.lower() for origin in origins)
 
     @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod

@@ -2,15 +2,21 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
 from app.jobs.requests import Wanted, WantedConfiguration
+from app.schemas import LONGEST_NAME, Name
 from model.config import RUN_ID_PATTERN, fields_disagree
 
 LONGEST_PREFIX = 48
 LONGEST_TITLE = 200
+MOST_FIELDS = 50
 
-Value = Annotated[Any, WithJsonSchema({"type": ["boolean", "number", "string", "null"]})]
+FieldName = Annotated[str, Field(max_length=100)]
+Number = Annotated[float, Field(ge=-(2**63), le=2**63, allow_inf_nan=False)]
+BOUNDS = {"maxLength": LONGEST_NAME, "minimum": -(2**63), "maximum": 2**63}
+# The configuration that it becomes part of refuses what is beyond, and names its field.
+Value = Annotated[Any, WithJsonSchema({"type": ["boolean", "number", "string", "null"], **BOUNDS})]
 Values = Annotated[list[Value], Field(min_length=1, max_length=1000)]
 
 
@@ -20,9 +26,11 @@ class Draw(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     values: Values | None = None
-    min: float | None = Field(None, allow_inf_nan=False)
-    max: float | None = Field(None, allow_inf_nan=False, description="Can be drawn too.")
-    log: bool = Field(False, description="Every order of magnitude is as likely as the others.")
+    min: Number | None = None
+    max: Number | None = Field(None, description="Can be drawn too.")
+    log: StrictBool = Field(
+        False, description="Every order of magnitude is as likely as the others."
+    )
 
     @model_validator(mode="after")
     def _values_or_range(self) -> Self:
@@ -45,8 +53,10 @@ class RandomSearch(BaseModel):
 
     count: int = Field(ge=1, le=1000, description="How many runs.")
     seed: int = Field(0, ge=0, lt=2**63, description="The same seed draws the same values again.")
-    fields: dict[str, Draw] = Field(
-        min_length=1, description="By field, as `model.n_layer` or `train.learning_rate`."
+    fields: dict[FieldName, Draw] = Field(
+        min_length=1,
+        max_length=MOST_FIELDS,
+        description="By field, as `model.n_layer` or `train.learning_rate`.",
     )
 
 
@@ -60,11 +70,14 @@ class SweepRequest(Wanted):
         max_length=LONGEST_PREFIX,
         description="What the ids of its runs begin with; made from the title when left out.",
     )
-    presets: list[str] | None = Field(None, min_length=1, max_length=1000)
-    preset: str | None = Field(None, description="What all runs have in common: a named run's.")
+    presets: list[Name] | None = Field(None, min_length=1, max_length=1000)
+    preset: Name | None = Field(None, description="What all runs have in common: a named run's.")
     config: WantedConfiguration | None = Field(None, description="Or any configuration.")
-    grid: dict[str, Values] | None = Field(
-        None, min_length=1, description="Values of each field; every combination is trained."
+    grid: dict[FieldName, Values] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_FIELDS,
+        description="Values of each field; every combination is trained.",
     )
     random: RandomSearch | None = None
     limit: int = Field(32, ge=1, le=1000, description="A sweep of more runs is refused, never cut.")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from torch import Tensor
 
 from app.attention_schemas import Grid, RunReading, Window
@@ -284,7 +284,9 @@ class ByHand(ApiRequest):
     q: Matrix = Field(description="[query][channel].", examples=[[[1, 0], [0, 2]]])
     k: Matrix = Field(description="[key][channel].", examples=[[[1, 1], [0, 1], [-1, 0]]])
     v: Matrix = Field(description="[key][channel].", examples=[[[1, 0], [0, 1], [2, 2]]])
-    causal: bool = Field(False, description="Whether a query sees no key behind its own position.")
+    causal: StrictBool = Field(
+        False, description="Whether a query sees no key behind its own position."
+    )
 
 
 def by_hand(body: ByHand) -> AttentionSteps:

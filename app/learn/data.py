@@ -9,7 +9,7 @@ from app.corpora import Corpora
 from app.errors import InvalidRequest
 from app.learn.texts import own_text, split_ids, text_of
 from app.registry import Run
-from app.schemas import ApiRequest
+from app.schemas import ApiRequest, Name
 from model.config import GPTConfig, NGramConfig, TokenizerKind, TrainConfig
 from model.tokenizer import Tokenizer, UnknownCharacters
 from model.windows import draw_starts, windows_at
@@ -24,7 +24,7 @@ MOST_DRAWN = 4_000_000  # places of windows, to get to an iteration's batch
 class EncodingRequest(ApiRequest):
     """A text, and the run whose tokenizer cuts it."""
 
-    run: str = Field(description="Id of a run.", examples=["baseline"])
+    run: Name = Field(description="Id of a run.", examples=["baseline"])
     text: str = Field(
         max_length=MOST_CHARACTERS,
         description="The text to encode.",
@@ -54,8 +54,8 @@ class EncodingReply(BaseModel):
 class BatchRequest(ApiRequest):
     """Which batch of which run's training; what is left out is as the run has it."""
 
-    run: str = Field(description="Id of a run.", examples=["baseline"])
-    corpus: str | None = Field(
+    run: Name = Field(description="Id of a run.", examples=["baseline"])
+    corpus: Name | None = Field(
         None, description="Id of a text to draw from instead of the one the run was trained on."
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="Of the draw.", examples=[1337])

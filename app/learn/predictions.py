@@ -13,6 +13,7 @@ from app.errors import InvalidRequest
 from app.learn.texts import split_ids, text_of
 from app.prompting import start_ids
 from app.registry import LoadedRun
+from app.schemas import LARGEST
 from model.decoding import next_logits
 from model.language_model import LanguageModel
 from model.ngram import NGram
@@ -37,7 +38,10 @@ class NextTokenRequest(RunAt):
         examples=["To be, or not to b"],
     )
     order: int | None = Field(
-        None, ge=1, description="Of an n-gram run: count no longer sequences than this."
+        None,
+        ge=1,
+        le=LARGEST,
+        description="Of an n-gram run: count no longer sequences than this.",
     )
     top: int = Field(10, ge=1, le=200, description="How many of the likeliest tokens.")
 

@@ -12,6 +12,7 @@ from app.attention_schemas import Window as Read
 from app.errors import InvalidRequest
 from app.reading import Reader, Window
 from app.registry import LoadedRun
+from app.schemas import TokenId
 from model.activations import activations, statistics
 from model.gpt import GPT
 from model.head_diversity import divergences, mean_of_pairs
@@ -67,7 +68,7 @@ class ActivationsRequest(RunReading):
     """A text, and which part of which run is looked at while it reads."""
 
     part: PartName = Field(description="Name of a part.", examples=["norm_1"])
-    layer: int | None = Field(None, ge=0, description="Its layer, where it is in one.")
+    layer: TokenId | None = Field(None, description="Its layer, where it is in one.")
 
 
 class Axis(BaseModel):
