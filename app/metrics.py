@@ -3,8 +3,10 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
+from platform import python_version
 from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -13,12 +15,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from app import __version__
 from app.client_limits import Limit
+from app.http_figures import HttpFigures
+from app.loop_lag import Late
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 
 WAIT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TURN_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+LATE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+LOOP = {
+    "lag": "How late the event loop woke a task that sleeps in small steps.",
+    "blocked": "Of that, for how long the server itself held it up.",
+    "own": "What the event loop's thread worked between two such looks.",
+}
 TOGETHER = (1, 2, 4, 8, 16, 32, 64)
 
 SPEED_OVER_S = 5.0
@@ -31,7 +42,8 @@ class Row(NamedTuple):
     name: str
     kind: Literal["gauge", "counter"]
     meaning: str
-    value: float
+    value: float | None  # None: the family is there, and has no number
+    labels: Mapping[str, str] = {}  # the same names throughout a family
 
 
 class Metrics:
@@ -43,6 +55,7 @@ class Metrics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry = CollectorRegistry()  # one per app, not one per process
         self._speed = Speed(clock)
+        self.http = HttpFigures(registry)
         self._queue_wait = Histogram(
             "sidelight_queue_wait_seconds",
             "From a text's request until it has a place.",
@@ -61,19 +74,29 @@ class Metrics:
         self._turn = Histogram(
             "sidelight_turn_seconds", "What a turn takes.", buckets=TURN_S, registry=registry
         )
+        self._lag, self._blocked, self._own = (
+            Histogram(
+                f"sidelight_event_loop_{name}_seconds", what, buckets=LATE_S, registry=registry
+            )
+            for name, what in LOOP.items()
+        )
         self._refusals = Counter(
             "sidelight_client_refusals",
             "Requests beyond what one client may have.",
             ["limit"],
             registry=registry,
         )
-        for limit in ("sequences", "requests"):
+        for limit in ("sequences", "requests", "streams"):
             self._refusals.labels(limit)  # a counter that is not there yet cannot be watched
         Gauge(
             "sidelight_tokens_per_second",
             f"Tokens written over the last {SPEED_OVER_S:.0f} seconds, per second.",
             registry=registry,
         ).set_function(self._speed.per_second)
+        about = {"version": __version__, "python": python_version(), "torch": version("torch")}
+        Gauge(
+            "sidelight_build_info", "1, with what runs here.", list(about), registry=registry
+        ).labels(**about).set(1)
         ProcessCollector(registry=registry)
 
     def waited(self, seconds: float) -> None:
@@ -90,6 +113,12 @@ class Metrics:
         self._turn.observe(seconds)
         self._speed.add(tokens, seconds)
 
+    def loop_was_late(self, late: Late) -> None:
+        """The event loop came so late to what was due."""
+        self._lag.observe(late.lag_s)
+        self._blocked.observe(late.blocked_s)
+        self._own.observe(late.own_s)
+
     def refused(self, limit: Limit) -> None:
         """A client has been turned away."""
         self._refusals.labels(limit).inc()
@@ -104,9 +133,16 @@ class _Rows(Collector):
         self._rows = rows
 
     def collect(self) -> Iterator[Metric]:
-        for name, kind, meaning, value in self._rows:
-            family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            yield family(f"sidelight_{name}", meaning, value=value)
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for row in self._rows:
+            family = families.get(row.name)
+            if family is None:
+                make = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
+                family = make(f"sidelight_{row.name}", row.meaning, labels=list(row.labels))
+                families[row.name] = family
+            if row.value is not None:
+                family.add_metric(list(row.labels.values()), row.value)
+        yield from families.values()
 
 
 class Speed:

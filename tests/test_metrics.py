@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.metrics import SPEED_OVER_S, TOGETHER, TURN_S, WAIT_S, Metrics, Row, Speed
-from app.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "serving.md"
 
@@ -186,7 +185,7 @@ def test_a_text_leaves_its_traces(client: TestClient) -> None:
     body = {"model": "baseline", "prompt": "To", "max_tokens": 9, "n": 2}
     assert client.post("/v1/completions", json=body).status_code == 200
     after = samples(client.get("/metrics").text)
-    grown = {name: after[name] - before[name] for name in after}
+    grown = {name: after[name] - before.get(name, 0) for name in after}
     assert grown["sidelight_tokens_total"] == 18
     assert grown["sidelight_sequences_finished_total"] == 2
     assert grown["sidelight_queue_wait_seconds_count"] == 2
@@ -207,10 +206,3 @@ def test_the_docs_list_every_metric(client: TestClient) -> None:
     found = kinds(client.get("/metrics").text)
     ours = {name: kind for name, kind in found.items() if name.startswith("sidelight_")}
     assert listed == {name: kind for name, kind in ours.items() if not name.endswith("_created")}
-
-
-def test_the_docs_list_the_settings() -> None:
-    listed = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|", DOCS.read_text("utf-8"), re.MULTILINE)
-    assert len(listed) >= 7
-    for name, default in listed:
-        assert Settings.model_fields[name.lower()].default == int(default)

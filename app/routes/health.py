@@ -1,78 +1,73 @@
 """Whether the server is alive, whether it can serve, and what it is doing."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from app.deps import ClientLimitsDep, EngineDep, MetricsDep, QueueDep, RegistryDep
-from app.errors import UnknownRun, UnusableRun
-from app.metrics import CONTENT_TYPE, Row
-from app.registry import Registry
+from app.answers import TEXT, Answers, refusals
+from app.deps import (
+    ClientLimitsDep,
+    EngineDep,
+    InspectorDep,
+    LoopLagDep,
+    MetricsDep,
+    QueueDep,
+    RegistryDep,
+)
+from app.errors import EngineStopped, ErrorReply
+from app.figures import figures
+from app.metrics import CONTENT_TYPE
 from app.schemas import Health, Readiness
 
 router = APIRouter(tags=["Health"])
 
-NOT_READY = {503: {"model": Readiness, "description": "No run can be loaded, or none yet."}}
-METRICS_TEXT = {200: {"content": {"text/plain": {"example": "sidelight_sequences_active 2\n"}}}}
+DEAD = refusals({503: "It has to be started again."})
+NOT_READY: Answers = {
+    503: {
+        "model": Readiness | ErrorReply,
+        "description": "Something does not work, or not yet; or there was no room to look.",
+    }
+}
+METRICS_TEXT: Answers = {
+    200: {"content": {"text/plain": TEXT | {"example": "sidelight_sequences_active 2\n"}}}
+}
 
 
-@router.get("/healthz", summary="Liveness")
-async def healthz() -> Health:
-    """The server answers."""
+@router.get("/healthz", summary="Liveness", responses=DEAD)
+async def get_health(engine: EngineDep) -> Health:
+    """The server answers, and the thread that writes lives; what does not get better by waiting."""
+    if engine.trouble:
+        raise EngineStopped(engine.trouble)
     return Health()
 
 
-@router.get("/readyz", summary="Readiness", responses=NOT_READY)  # type: ignore[arg-type]
-def readyz(registry: RegistryDep, engine: EngineDep, response: Response) -> Readiness:
-    """Whether it can write and at least one run can be loaded, which it does; what is broken."""
-    runs = [run.id for run in registry.runs()]
-    has_one = registry.loaded_bytes() > 0 or any(_loads(registry, id) for id in runs)
-    ready = engine.is_warm and has_one
-    if not ready:
+@router.get("/readyz", summary="Readiness", responses=NOT_READY)
+async def get_readiness(inspector: InspectorDep, request: Request, response: Response) -> Readiness:
+    """Whether it can write, load a run, keep data and look after jobs, and is not stopping.
+
+    Cheap enough for every second: what lies on the disk is looked into once in a second at most.
+    """
+    readiness = await inspector.readiness()
+    if not readiness.ready:
         response.status_code = 503
-    return Readiness(ready=ready, runs=runs, broken=registry.broken())
+    if request.scope["state"].get("holder") is None:
+        return Readiness(ready=readiness.ready)
+    return readiness
 
 
 @router.get(
     "/metrics",
     summary="Prometheus metrics",
     response_class=PlainTextResponse,
-    responses=METRICS_TEXT,  # type: ignore[arg-type]
+    responses=METRICS_TEXT,
 )
-def metrics(
+def get_metrics(
     registry: RegistryDep,
     engine: EngineDep,
     queue: QueueDep,
     limits: ClientLimitsDep,
+    loop: LoopLagDep,
     measured: MetricsDep,
 ) -> PlainTextResponse:
     """In Prometheus' text format."""
-    load, (runs, broken) = engine.load(), registry.listing()
-    states = [job.state for job in queue.store.active_jobs()]
-    rows = (
-        Row("sequences_active", "gauge", "Texts being written.", load.active),
-        Row("sequences_waiting", "gauge", "Texts waiting for a place.", load.waiting),
-        Row("sequences_paused", "gauge", "Texts whose reader is behind.", load.paused),
-        Row("runs_writing", "gauge", "Runs that are writing.", load.runs),
-        Row("fairness", "gauge", "Least share of a run over its fair one.", load.fairness),
-        Row("clients", "gauge", "Clients that have texts.", limits.clients),
-        Row("tokens_total", "counter", "Tokens written.", load.tokens),
-        Row("sequences_finished_total", "counter", "Texts written to the end.", load.finished),
-        Row("sequences_cancelled_total", "counter", "Texts whose reader left.", load.cancelled),
-        Row("sequences_expired_total", "counter", "Texts whose time was up.", load.expired),
-        Row("queue_refusals_total", "counter", "Requests that found it full.", load.refused),
-        Row("sequences_failed_total", "counter", "Texts that broke.", load.failed),
-        Row("jobs_running", "gauge", "Jobs that train a run.", states.count("running")),
-        Row("jobs_queued", "gauge", "Jobs that wait for a device.", states.count("queued")),
-        Row("runs", "gauge", "Runs that can be read.", len(runs)),
-        Row("runs_broken", "gauge", "Folders that cannot.", len(broken)),
-        Row("weights_bytes", "gauge", "Weights kept loaded.", registry.loaded_bytes()),
-    )
-    return PlainTextResponse(measured.text(rows), media_type=CONTENT_TYPE)
-
-
-def _loads(registry: Registry, id: str) -> bool:
-    try:
-        with registry.lend(id):
-            return True
-    except (UnknownRun, UnusableRun):
-        return False
+    text = measured.text(figures(registry, engine, queue, limits, loop))
+    return PlainTextResponse(text, media_type=CONTENT_TYPE)
