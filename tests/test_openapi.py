@@ -2,13 +2,16 @@
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app import __version__, examples
+from app import __version__, examples, examples_learn
+from app.main import create_app
+from app.settings import ROOT, Settings
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
@@ -139,6 +142,32 @@ def test_answer_examples_look_like_the_answers(client: TestClient) -> None:
 def test_answer_examples_of_analyses_look_like_the_answers(client: TestClient, path: str) -> None:
     request, example = ANALYSES[path]
     assert shape(client.post(path, json=request).json()) == shape(example)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """With the runs that come with Sidelight, which were trained on a text that is here."""
+    data = tmp_path_factory.mktemp("data")
+    with TestClient(create_app(Settings(checkpoints=ROOT / "checkpoints", data=data))) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", examples_learn.REQUESTS)
+def test_examples_of_the_lessons(client: TestClient, shipped: TestClient, name: str) -> None:
+    path, about = f"/api/learn/{name}", shipped if name == "batch" else client
+    described = about.get("/openapi.json").json()["paths"][path]["post"]
+    listed = described["requestBody"]["content"]["application/json"]["examples"]
+    answers = [about.post(path, json=example["value"]) for example in listed.values()]
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    assert shape(answers[0].json()) == shape(examples_learn.ANSWERS[name])
+    if name == "attend":  # nothing in it depends on a run
+        assert answers[0].json() == examples_learn.ANSWERS[name]
+
+
+@pytest.mark.parametrize("address", ["orders?run=ngram", "parts?run=baseline"])
+def test_answer_examples_of_the_lessons(shipped: TestClient, address: str) -> None:
+    example = examples_learn.ANSWERS[address.split("?", maxsplit=1)[0]]
+    assert shape(shipped.get(f"/api/learn/{address}").json()) == shape(example)
 
 
 def test_the_stream_example_looks_like_a_stream(client: TestClient) -> None:

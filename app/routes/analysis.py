@@ -3,7 +3,6 @@
 from contextlib import AsyncExitStack
 from functools import partial
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 
 from app import examples
@@ -12,6 +11,7 @@ from app.analysis.comparison import compare, of_side
 from app.analysis.distribution import stages_of_drawing
 from app.analysis.inside import look_inside
 from app.analysis.roles import score_heads
+from app.answers import RUN
 from app.attention_schemas import (
     AblationReply,
     AblationRequest,
@@ -26,8 +26,7 @@ from app.attention_schemas import (
     RolesReply,
     RolesRequest,
 )
-from app.deps import ask_reader, borrow
-from app.errors import RUN_RESPONSES
+from app.deps import ask_reader, borrow, in_turn
 
 router = APIRouter(prefix="/api/attention", tags=["Attention"])
 
@@ -35,10 +34,10 @@ router = APIRouter(prefix="/api/attention", tags=["Attention"])
 @router.post(
     "/roles",
     summary="What each head does",
-    responses=RUN_RESPONSES | examples.of_answer(examples.ROLES),
+    responses=RUN | examples.of_answer(examples.ROLES),
     openapi_extra=examples.of_request(examples.ROLES_REQUESTS),
 )
-async def roles(body: RolesRequest, request: Request) -> RolesReply:
+async def score_head_roles(body: RolesRequest, request: Request) -> RolesReply:
     """Scores of every head: on the text, and on random tokens that come twice."""
     return await ask_reader(request, body, lambda window, _: score_heads(window))
 
@@ -46,10 +45,10 @@ async def roles(body: RolesRequest, request: Request) -> RolesReply:
 @router.post(
     "/comparison",
     summary="Two sides, head by head",
-    responses=RUN_RESPONSES | examples.of_answer(examples.COMPARISON),
+    responses=RUN | examples.of_answer(examples.COMPARISON),
     openapi_extra=examples.of_request(examples.COMPARISON_REQUESTS),
 )
-async def comparison(body: ComparisonRequest, request: Request) -> ComparisonReply:
+async def compare_heads(body: ComparisonRequest, request: Request) -> ComparisonReply:
     """How far each head of `a` is from its counterpart in `b`, on the same tokens.
 
     Both see as much of the text's end as the shorter of their contexts takes.
@@ -63,16 +62,16 @@ async def comparison(body: ComparisonRequest, request: Request) -> ComparisonRep
                 lent.append(await borrowed.enter_async_context(run))
         a, b = lent
         work = partial(compare, a, b, body, state.reader)
-        return await anyio.to_thread.run_sync(work, limiter=state.inspections)
+        return await in_turn(request, state.inspections, work)
 
 
 @router.post(
     "/inside",
     summary="Inside one head",
-    responses=RUN_RESPONSES | examples.of_answer(examples.INSIDE),
+    responses=RUN | examples.of_answer(examples.INSIDE),
     openapi_extra=examples.of_request(examples.INSIDE_REQUESTS),
 )
-async def inside(body: InsideRequest, request: Request) -> InsideReply:
+async def inspect_head(body: InsideRequest, request: Request) -> InsideReply:
     """One query of one head from q·k to the weighted values, and where the next token comes from.
 
     The latter by the logit lens, layer by layer, and by the part of each head and MLP in the
@@ -84,10 +83,10 @@ async def inside(body: InsideRequest, request: Request) -> InsideReply:
 @router.post(
     "/distribution",
     summary="What the next token is drawn from",
-    responses=RUN_RESPONSES | examples.of_answer(examples.DISTRIBUTION),
+    responses=RUN | examples.of_answer(examples.DISTRIBUTION),
     openapi_extra=examples.of_request(examples.DISTRIBUTION_REQUESTS),
 )
-async def distribution(body: DistributionRequest, request: Request) -> DistributionReply:
+async def get_distribution(body: DistributionRequest, request: Request) -> DistributionReply:
     """The next token's probabilities after each stage of drawing.
 
     The first are the model's own, the last those that `/v1/completions` draws from.
@@ -98,10 +97,10 @@ async def distribution(body: DistributionRequest, request: Request) -> Distribut
 @router.post(
     "/ablation",
     summary="Switch heads off",
-    responses=RUN_RESPONSES | examples.of_answer(examples.ABLATION),
+    responses=RUN | examples.of_answer(examples.ABLATION),
     openapi_extra=examples.of_request(examples.ABLATION_REQUESTS),
 )
-async def ablation(body: AblationRequest, request: Request) -> AblationReply:
+async def ablate_heads(body: AblationRequest, request: Request) -> AblationReply:
     """The loss on the text, the next token and what is written on, with and without some heads.
 
     What is written begins from what is seen of the text; with the same seed, `text_before` is what
@@ -113,9 +112,9 @@ async def ablation(body: AblationRequest, request: Request) -> AblationReply:
 @router.post(
     "/importance",
     summary="How much each head is missed",
-    responses=RUN_RESPONSES | examples.of_answer(examples.IMPORTANCE),
+    responses=RUN | examples.of_answer(examples.IMPORTANCE),
     openapi_extra=examples.of_request(examples.IMPORTANCE_REQUESTS),
 )
-async def importance(body: ImportanceRequest, request: Request) -> ImportanceReply:
+async def measure_importance(body: ImportanceRequest, request: Request) -> ImportanceReply:
     """The change of the loss on the text without each head in turn."""
     return await ask_reader(request, body, miss_each_head)

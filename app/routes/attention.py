@@ -2,15 +2,15 @@
 
 import math
 
-import anyio.to_thread
+import anyio
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
 from app import examples
+from app.answers import BYTES, RUN
 from app.attention_schemas import AttentionReply, AttentionRequest
 from app.attention_wire import compact, gzipped, npy
-from app.deps import RegistryDep, SettingsDep, borrow
-from app.errors import RUN_RESPONSES
+from app.deps import RegistryDep, SettingsDep, borrow, in_turn
 from app.inspection import Inspection, inspect
 from app.reading import Reader, check_size
 from app.settings import Settings
@@ -22,17 +22,17 @@ COMPRESS_FROM_BYTES = 1000
 
 router = APIRouter(prefix="/api", tags=["Runs"])
 
-RESPONSES = RUN_RESPONSES | {
+RESPONSES = RUN | {
     200: {
         "description": "The maps, in the form that `Accept` asks for.",
         "content": {
-            "application/json": {"example": examples.ATTENTION},
+            **examples.of_answer(examples.ATTENTION)[200]["content"],
             NPY: {
-                "schema": {"type": "string", "format": "binary"},
+                **BYTES,
                 "example": "a .npy file: float32, (layers, heads, T, T)",
             },
             COMPACT: {
-                "schema": {"type": "string", "format": "binary"},
+                **BYTES,
                 "example": "uint32 little-endian N; N bytes of JSON with the fields of the reply "
                 "but for `maps`, `length` T, `encoding` and `scale`; then for each layer and head "
                 "the lower triangle row by row, one byte for each number: round(scale p), or "
@@ -50,7 +50,7 @@ RESPONSES = RUN_RESPONSES | {
     responses=RESPONSES,
     openapi_extra=examples.of_request(examples.ATTENTION_REQUESTS),
 )
-async def attention(
+async def read_attention(
     body: AttentionRequest, request: Request, registry: RegistryDep, settings: SettingsDep
 ) -> Response:
     """How much each token looks at itself and each one before it, in every head.
@@ -65,7 +65,7 @@ async def attention(
         def work() -> Response:
             return _encoded(inspect(loaded, body, reader), request.headers, settings)
 
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+        return await in_turn(request, limiter, work)
 
 
 def _encoded(seen: Inspection, headers: Headers, settings: Settings) -> Response:
@@ -76,7 +76,7 @@ def _encoded(seen: Inspection, headers: Headers, settings: Settings) -> Response
         return _bytes(compact(seen.facts(), seen.maps, seen.asked.encoding), COMPACT, headers)
     advice = f"ask for fewer layers or heads, or send Accept: {NPY} or {COMPACT}"
     check_size(math.prod(seen.shape), settings.attention_json_cells, advice)
-    return Response(seen.reply().model_dump_json(), media_type=JSON, headers={"Vary": "Accept"})
+    return Response(seen.json(), media_type=JSON, headers={"Vary": "Accept"})
 
 
 def _bytes(body: bytes, media_type: str, headers: Headers) -> Response:

@@ -1,41 +1,42 @@
 """`/v1/completions`: OpenAI's text completion."""
 
 from contextlib import AsyncExitStack
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app import examples
+from app.answers import Answers, refusals
 from app.completion import Answer
 from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow
-from app.errors import ErrorReply, UnknownRun
+from app.errors import UnknownRun
+from app.logs.context import note
 from app.prompting import read_prompts, tasks
 from app.schemas import Completion, CompletionRequest
 from app.sse import EventStream, unless_client_leaves
+from app.writing import Writing
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; it is for the log
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: Answers = {
     200: {
         "description": "The text; with `stream`, server-sent events that each hold a chunk of it. "
         "The first chunk carries `context`, the last event is `[DONE]`.",
         "content": {
-            "application/json": {"example": examples.COMPLETION},
+            "application/json": {"example": examples.kept(examples.COMPLETION)},
             "text/event-stream": {"example": examples.COMPLETION_STREAM},
         },
     },
-    400: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    503: {
-        "model": ErrorReply,
-        "description": "All places are taken, or time was up before "
-        "the first token; see `Retry-After`.",
-    },
-    "default": {"model": ErrorReply, "description": "Any other error."},
+    **refusals(
+        {
+            404: "There is no such run or snapshot.",
+            503: "All places are taken, or time was up before the first token, as `code` says; see "
+            "`Retry-After`. Or the run's folder is broken.",
+        }
+    ),
 }
 
 
@@ -47,7 +48,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     responses=RESPONSES,
     openapi_extra=examples.of_request(examples.COMPLETION_REQUESTS),
 )
-async def complete(
+async def create_completion(
     body: CompletionRequest,
     request: Request,
     registry: RegistryDep,
@@ -71,19 +72,25 @@ async def complete(
         batch = await run_in_threadpool(loaded.batch)
         most_s = settings.max_seconds if body.max_time is None else body.max_time
         writing = engine.submit(
-            tasks(body, loaded, prompts, batch),
+            await run_in_threadpool(tasks, body, loaded, prompts, batch),
             deadline_s=min(most_s, settings.max_seconds),
             together_s=settings.event_interval_ms / 1000,
         )
+        stack.callback(_note_end, body, writing)  # after the next one, which may cut texts short
         stack.callback(writing.close)
         answer = Answer(body, loaded, prompts, writing)
         if body.stream:
             return EventStream(answer.events(), close=stack.pop_all().aclose)
         try:
-            completion = await unless_client_leaves(request.receive, answer.whole())
+            content = await unless_client_leaves(request.receive, answer.whole())
         except ClientDisconnect:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
-        return Response(completion.model_dump_json(), media_type="application/json")
+        return Response(content, media_type="application/json")
+
+
+def _note_end(body: CompletionRequest, writing: Writing) -> None:
+    """What the request's log line says of its texts."""
+    note(run=body.model, texts=len(writing.texts), tokens=writing.drawn, finish=writing.ending)
 
 
 def _as_openai(error: UnknownRun) -> UnknownRun:

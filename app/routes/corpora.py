@@ -1,35 +1,38 @@
 """`/api/corpora`: the texts to train on, and new ones."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from app import examples
+from app.answers import Answers, refusals
 from app.corpora import CorpusSummary
 from app.deps import CorporaDep, SettingsDep
-from app.errors import ErrorReply, InvalidRequest, NoRoom
+from app.errors import InvalidRequest, NoRoom
+from app.logs.context import note
 from app.receiving import receive
+from app.schemas import Name
 from model.corpus import CorpusError
 
 CLIENT_CLOSED_REQUEST = 499  # nobody reads it; it is for the log
 
 router = APIRouter(prefix="/api", tags=["Training"])
 
-UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "There is no such text."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
-}
-UPLOAD: dict[int | str, dict[str, Any]] = {
+UNKNOWN = refusals({404: "There is no such text."})
+UPLOAD: Answers = {
     200: {"model": CorpusSummary, "description": "The same text was here already: that one."},
-    201: {"content": {"application/json": {"example": examples.CORPUS}}},
-    413: {"model": ErrorReply, "description": "It is over the limit, which the message names."},
-    422: {"model": ErrorReply, "description": "It is not UTF-8, or too little to learn from."},
-    507: {"model": ErrorReply, "description": "The disk is full."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
+    201: {"content": {"application/json": {"example": examples.kept(examples.CORPUS)}}},
+    **refusals(
+        {
+            413: "It is over the limit, which the message names.",
+            422: "It is not UTF-8, or too little to learn from.",
+            507: "The disk is full.",
+        }
+    ),
 }
 BODY = {
     "required": True,
@@ -58,7 +61,7 @@ def list_corpora(corpora: CorporaDep, settings: SettingsDep) -> CorpusList:
     responses=UPLOAD,
     openapi_extra={"requestBody": BODY},
 )
-async def upload(
+async def upload_corpus(
     request: Request,
     corpora: CorporaDep,
     name: Annotated[
@@ -73,7 +76,8 @@ async def upload(
         message = "send the file's bytes alone, not a form: curl --data-binary @my.txt"
         raise InvalidRequest(message, param="body", code="multipart")
     try:
-        with corpora.receive(name) as incoming:
+        empty = await run_in_threadpool(corpora.receive, name)
+        async with contextmanager_in_threadpool(empty) as incoming:
             await receive(request, incoming.write)
             corpus, is_new = await run_in_threadpool(corpora.keep, incoming)
     except CorpusError as error:
@@ -83,12 +87,13 @@ async def upload(
     except OSError as error:
         message = f"the text cannot be kept: {error.strerror}"
         raise NoRoom(message, code="disk") from None
+    note(corpus=corpus.id)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return Response(corpus.model_dump_json(), status, media_type="application/json")
 
 
 @router.get("/corpora/{id}", summary="One text", responses=UNKNOWN)
-def get_corpus(id: str, corpora: CorporaDep) -> CorpusSummary:
+def get_corpus(id: Name, corpora: CorporaDep) -> CorpusSummary:
     """The same, with more of its characters."""
     return corpora.get(id)
 
@@ -97,8 +102,8 @@ def get_corpus(id: str, corpora: CorporaDep) -> CorpusSummary:
     "/corpora/{id}",
     summary="Delete a text",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=UNKNOWN | {409: {"model": ErrorReply, "description": "It is built in or needed."}},
+    responses=UNKNOWN | refusals({409: "It is built in or needed."}),
 )
-def delete_corpus(id: str, corpora: CorporaDep) -> None:
+def delete_corpus(id: Name, corpora: CorporaDep) -> None:
     """Delete an uploaded text; the runs that were trained on it stay."""
     corpora.delete(id)

@@ -1,30 +1,31 @@
 """`/api/runs/{id}/export`: a run as files for other programs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from app.answers import BYTES, Answers, refusals
 from app.deps import ModelFilesDep, RegistryDep, SettingsDep
-from app.errors import ErrorReply, NoRoom
+from app.errors import NoRoom
 from app.export_archive import EXPORTS, check_export, chunks, export_archive
+from app.schemas import Name, Step
 from model.interop.exporting import ExportFormat
 
 router = APIRouter(prefix="/api", tags=["Runs"])
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A zip.",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    422: {"model": ErrorReply, "description": "The run cannot be taken out in that format."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
-    507: {"model": ErrorReply, "description": "The disk is full."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
+RESPONSES: Answers = {
+    200: {"description": "A zip.", "content": {"application/zip": BYTES}},
+    **refusals(
+        {
+            404: "There is no such run or snapshot.",
+            422: "The run cannot be taken out in that format.",
+            503: "The run's folder is broken.",
+            507: "The disk is full.",
+        }
+    ),
 }
-
 
 Format = Annotated[
     ExportFormat,
@@ -34,14 +35,18 @@ Format = Annotated[
         "`onnx`: the network as an ONNX graph. A run's `exports` are those it can have."
     ),
 ]
-Step = Annotated[int | None, Query(ge=0, description="The snapshot of this step.")]
+Snapshot = Annotated[Step | None, Query(description="The snapshot of this step.")]
 
 
 @router.head("/runs/{id}/export", include_in_schema=False)
-def check(id: str, registry: RegistryDep, format: Format = "run", step: Step = None) -> Response:
+def check(
+    id: Name, registry: RegistryDep, format: Format = "run", step: Snapshot = None
+) -> Response:
     """Whether it can be had, before a browser saves an error instead."""
     check_export(registry.run(id), format, step)
-    return Response(media_type="application/zip")
+    answer = Response(media_type="application/zip")
+    del answer.headers["content-length"]  # it is not that of the zip, which nobody knows yet
+    return answer
 
 
 @router.get(
@@ -50,13 +55,13 @@ def check(id: str, registry: RegistryDep, format: Format = "run", step: Step = N
     response_class=StreamingResponse,
     responses=RESPONSES,
 )
-async def export(
-    id: str,
+async def export_run(
+    id: Name,
     registry: RegistryDep,
     model_files: ModelFilesDep,
     settings: SettingsDep,
     format: Format = "run",
-    step: Step = None,
+    step: Snapshot = None,
 ) -> StreamingResponse:
     """A zip of the run in one of the formats that other programs read."""
     run = await run_in_threadpool(registry.run, id)

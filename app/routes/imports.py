@@ -1,18 +1,21 @@
 """`POST /api/runs`: a model from elsewhere becomes a run."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from app.answers import BYTES, refusals
 from app.corpora import Corpora
-from app.deps import CorporaDep, ModelFilesDep, QueueDep, RegistryDep, SettingsDep
-from app.errors import ErrorReply, InvalidRequest, NoRoom, UnknownCorpus
+from app.deps import AdmissionDep, CorporaDep, ModelFilesDep, QueueDep, RegistryDep, SettingsDep
+from app.errors import InvalidRequest, NoRoom, UnknownCorpus
 from app.incoming_model import IncomingModel
+from app.logs.context import note
 from app.receiving import receive
 from app.run_listing import RunSummary, summary
+from app.schemas import Name
 from model.config import RUN_ID_PATTERN
 from model.tokenizer import CharTokenizer
 
@@ -20,16 +23,17 @@ CLIENT_CLOSED_REQUEST = 499  # nobody reads it; it is for the log
 
 router = APIRouter(prefix="/api", tags=["Runs"])
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorReply, "description": "There is a run of that id."},
-    413: {"model": ErrorReply, "description": "It is over the limit, which the message names."},
-    422: {"model": ErrorReply, "description": "It cannot be read; `param` says what is wrong."},
-    507: {"model": ErrorReply, "description": "The disk is full."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
-}
+RESPONSES = refusals(
+    {
+        409: "There is a run of that id.",
+        413: "It is over the limit, which the message names.",
+        422: "It cannot be read; `param` says what is wrong.",
+        507: "The disk is full.",
+    }
+)
 BODY = {
     "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {"application/octet-stream": BYTES},
 }
 
 
@@ -41,11 +45,12 @@ BODY = {
     responses=RESPONSES,
     openapi_extra={"requestBody": BODY},
 )
-async def bring_in(
+async def import_run(
     request: Request,
     registry: RegistryDep,
     corpora: CorporaDep,
     queue: QueueDep,
+    admission: AdmissionDep,
     model_files: ModelFilesDep,
     settings: SettingsDep,
     name: Annotated[
@@ -56,7 +61,7 @@ async def bring_in(
     ] = None,
     title: Annotated[str | None, Query(max_length=200, description="Its title.")] = None,
     vocabulary: Annotated[
-        str | None,
+        Name | None,
         Query(description="A text of `/api/corpora` whose different characters are its tokens."),
     ] = None,
 ) -> Response:
@@ -68,9 +73,11 @@ async def bring_in(
     if request.headers.get("content-type", "").startswith("multipart/"):
         message = "send the file's bytes alone, not a form: curl --data-binary @ckpt.pt"
         raise InvalidRequest(message, param="file", code="multipart")
-    most_bytes = settings.max_import_bytes
+    await run_in_threadpool(admission.require_room, trained=False)
+    most = settings.max_import_bytes
     try:
-        with IncomingModel(settings.checkpoints, most_bytes, queue.is_taken) as incoming:
+        empty = await run_in_threadpool(IncomingModel, settings.checkpoints, most, queue.is_taken)
+        async with contextmanager_in_threadpool(empty) as incoming:
             with incoming.upload.open("wb") as file:
                 await receive(request, file.write)
             tokenizer = await run_in_threadpool(_characters_of, vocabulary, corpora)
@@ -83,9 +90,9 @@ async def bring_in(
     except OSError as error:
         message = f"the model cannot be kept: {error.strerror}"
         raise NoRoom(message, code="disk") from None
-    run = await run_in_threadpool(registry.run, folder.id)
-    reply = summary(run).model_dump_json()
-    return Response(reply, HTTPStatus.CREATED, media_type="application/json")
+    note(run=folder.id)
+    told = summary(await run_in_threadpool(registry.run, folder.id)).model_dump_json()
+    return Response(told, HTTPStatus.CREATED, media_type="application/json")
 
 
 def _characters_of(vocabulary: str | None, corpora: Corpora) -> CharTokenizer | None:

@@ -1,27 +1,23 @@
 """`/v1/models`: every run as an OpenAI model."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from app import examples
+from app.answers import refusals
 from app.deps import RegistryDep
-from app.errors import ErrorReply, UnknownRun
+from app.errors import UnknownRun
 from app.registry import Run
-from app.schemas import Model, ModelList
+from app.schemas import Model, ModelList, Name
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "There is no such run."},
-    "default": {"model": ErrorReply, "description": "Any other error."},
-}
+ERRORS = refusals({404: "There is no such run.", 503: "The run's folder is broken."})
 
 
 @router.get(
     "/models",
     summary="List the models",
-    responses={200: {"content": {"application/json": {"example": examples.MODELS}}}},
+    responses=examples.of_answer(examples.MODELS),
 )
 def list_models(registry: RegistryDep) -> ModelList:
     """Every run that can be read, by id."""
@@ -29,7 +25,7 @@ def list_models(registry: RegistryDep) -> ModelList:
 
 
 @router.get("/models/{id}", summary="One model", responses=ERRORS)
-def get_model(id: str, registry: RegistryDep) -> Model:
+def get_model(id: Name, registry: RegistryDep) -> Model:
     """The run as a model; `/api/runs/{id}` tells more."""
     try:
         return _model(registry.run(id))

@@ -15,8 +15,8 @@ MESSAGE = (
 ANSWER: dict[str, Any] = {"status_code": 404, "response_description": "These are base models."}
 
 
-@router.post("/chat/completions", summary="No chat", **ANSWER)
-@router.post("/responses", summary="No responses", **ANSWER)
+@router.post("/chat/completions", name="create_chat_completion", summary="No chat", **ANSWER)
+@router.post("/responses", name="create_response", summary="No responses", **ANSWER)
 async def refuse() -> ErrorReply:
     """Always an error, whatever is sent: ask `/v1/completions`, which takes a prompt."""
     raise NoSuchEndpoint(MESSAGE, param="model", code="not_a_chat_model")

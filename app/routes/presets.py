@@ -8,7 +8,7 @@ from app.preset_listing import PresetList, list_presets
 router = APIRouter(prefix="/api", tags=["Training"])
 
 
-@router.get("/presets", summary="All presets")
+@router.get("/presets", name="list_presets", summary="All presets")
 def get_presets() -> PresetList:
     """Named configurations, each with the hypothesis it was to show. Any can be changed."""
     return list_presets()

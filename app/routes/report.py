@@ -5,24 +5,32 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from pydantic import Field
 
+from app.answers import TEXT, refusals
 from app.deps import QueueDep, RegistryDep, TemplatesDep
-from app.errors import ErrorReply, RequestError
+from app.errors import RequestError
 from app.jobs.queue import JobQueue
 from app.registry import Registry
 from app.report import html, markdown, words
 from app.report.contents import build
 from app.report.schemas import Report
 from app.report.selection import choose
+from app.schemas import LONGEST_NAME, Name
 
 router = APIRouter()
 
+MOST_RUNS = 200
+
 Runs = Annotated[
-    list[str],
-    Query(description="Ids of runs, with commas between; all that have a loss if left out."),
+    list[Annotated[str, Field(max_length=MOST_RUNS * LONGEST_NAME)]],
+    Query(
+        max_length=MOST_RUNS,
+        description="Ids of runs, with commas between; all that have a loss if left out.",
+    ),
 ]
 Reference = Annotated[
-    str | None,
+    Name | None,
     Query(description="The run to compare with; `baseline`, else the first, if left out."),
 ]
 Format = Annotated[
@@ -39,10 +47,8 @@ ENDINGS = {"html": "html", "markdown": "md", "json": "json"}
     summary="What each change brought",
     response_model=Report,
     responses={
-        200: {"content": {media: {"schema": {"type": "string"}} for media in MEDIA.values()}},
-        404: {"model": ErrorReply, "description": "There is no such run."},
-        503: {"model": ErrorReply, "description": "A run's folder is broken."},
-        "default": {"model": ErrorReply, "description": "Any other error."},
+        200: {"content": dict.fromkeys(MEDIA.values(), TEXT)},
+        **refusals({404: "There is no such run.", 503: "A run's folder is broken."}),
     },
 )
 def get_report(

@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from fastapi import APIRouter
 
 from app import examples
+from app.answers import refusals
 from app.deps import AdmissionDep, QueueDep, RegistryDep
-from app.errors import Conflict, ErrorReply
+from app.errors import Conflict
 from app.jobs.admission import Admission
 from app.jobs.queue import JobQueue, new_id
 from app.jobs.store import Job, Sweep, now
@@ -21,27 +21,18 @@ from app.jobs.sweep_view import (
     sweep_list,
     sweep_view,
 )
+from app.schemas import Name
 from app.sweep_request import SweepRequest
 from app.sweeps import Expansion, expand
 
-router = APIRouter(
-    prefix="/api/sweeps",
-    tags=["Training"],
-    responses={"default": {"model": ErrorReply, "description": "Any other error."}},
-)
+router = APIRouter(prefix="/api/sweeps", tags=["Training"])
 
-Responses = dict[int | str, dict[str, Any]]
-
-UNKNOWN: Responses = {404: {"model": ErrorReply, "description": "There is no such sweep."}}
-REFUSED: Responses = {
-    404: {"model": ErrorReply, "description": "There is no such text."},
-    409: {"model": ErrorReply, "description": "There is a run of that id already."},
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-}
+UNKNOWN = refusals({404: "There is no such sweep."})
+REFUSED = refusals({404: "There is no such text.", 409: "There is a run of that id already."})
 
 
 @router.get("", summary="All sweeps")
-def get_sweeps(queue: QueueDep, registry: RegistryDep) -> SweepList:
+def list_sweeps(queue: QueueDep, registry: RegistryDep) -> SweepList:
     """Every sweep with its jobs, the newest first."""
     return sweep_list(queue, registry)
 
@@ -53,7 +44,7 @@ def get_sweeps(queue: QueueDep, registry: RegistryDep) -> SweepList:
     responses=REFUSED,
     openapi_extra=examples.of_request(examples.SWEEP_REQUESTS),
 )
-def post_sweep(
+def create_sweep(
     body: SweepRequest, admission: AdmissionDep, queue: QueueDep, registry: RegistryDep
 ) -> SweepView:
     """Put all runs of a sweep into the queue, or none: some presets, a grid, or random values."""
@@ -85,13 +76,13 @@ def check_sweep(body: SweepRequest, admission: AdmissionDep, queue: QueueDep) ->
 
 
 @router.get("/{id}", summary="One sweep", responses=UNKNOWN)
-def get_sweep(id: str, queue: QueueDep, registry: RegistryDep) -> SweepView:
+def get_sweep(id: Name, queue: QueueDep, registry: RegistryDep) -> SweepView:
     """Its jobs, the best first."""
     return sweep_view(queue, registry, find_sweep(queue, id))
 
 
 @router.post("/{id}/cancel", summary="Cancel a sweep", status_code=202, responses=UNKNOWN)
-def cancel_sweep(id: str, queue: QueueDep, registry: RegistryDep) -> SweepView:
+def cancel_sweep(id: Name, queue: QueueDep, registry: RegistryDep) -> SweepView:
     """Cancel those of its jobs that are not over; what each has trained is kept."""
     sweep = find_sweep(queue, id)
     for job in reversed(queue.store.jobs_of(sweep.id)):  # so that none takes another's turn
@@ -105,6 +96,7 @@ def _planned(
 ) -> tuple[Expansion, list[Job]]:
     """The jobs of a sweep, each of which could be started. Raises RequestError."""
     expansion = expand(body, queue.is_taken)
+    admission.require_room(len(expansion.runs))
     jobs: list[Job] = []
     for run in expansion.runs:
         job = admission.admit(run.request, taken=[other.run_id for other in jobs]).job

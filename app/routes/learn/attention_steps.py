@@ -6,8 +6,8 @@ from typing import TypeVar
 import anyio.to_thread
 from fastapi import APIRouter, Request
 
+from app import examples_learn
 from app.deps import ask_run
-from app.errors import RUN_RESPONSES
 from app.learn.attention_steps import (
     AttentionSteps,
     ByHand,
@@ -28,8 +28,10 @@ Body = TypeVar("Body", bound=OneHead)
 Reply = TypeVar("Reply")
 
 
-@router.post("/self-attention", summary="One head, step by step", responses=RUN_RESPONSES)
-async def of_one_head(body: OneHead, request: Request) -> SelfAttentionReply:
+@router.post(
+    "/self-attention", summary="One head, step by step", **examples_learn.of("self-attention")
+)
+async def explain_self_attention(body: OneHead, request: Request) -> SelfAttentionReply:
     """What a head makes of a short text, from the stream that it reads to what it adds to it.
 
     Weights are those of the forward pass; beside them stand those without the scaling.
@@ -37,8 +39,10 @@ async def of_one_head(body: OneHead, request: Request) -> SelfAttentionReply:
     return await _answer(request, body, self_attention)
 
 
-@router.post("/cross-attention", summary="Attention of three kinds", responses=RUN_RESPONSES)
-async def of_three_kinds(body: TwoTexts, request: Request) -> CrossAttentionReply:
+@router.post(
+    "/cross-attention", summary="Attention of three kinds", **examples_learn.of("cross-attention")
+)
+async def explain_cross_attention(body: TwoTexts, request: Request) -> CrossAttentionReply:
     """A head's queries, keys and values in attention, self-attention and cross-attention.
 
     A run reads one text only, so that cross-attention is an illustration: no head was trained for
@@ -47,8 +51,8 @@ async def of_three_kinds(body: TwoTexts, request: Request) -> CrossAttentionRepl
     return await _answer(request, body, cross_attention)
 
 
-@router.post("/attend", summary="Attention by hand", responses={422: RUN_RESPONSES[422]})
-async def of_matrices(body: ByHand) -> AttentionSteps:
+@router.post("/attend", summary="Attention by hand", **examples_learn.of("attend", {}))
+async def attend_by_hand(body: ByHand) -> AttentionSteps:
     """Every step from the queries, keys and values that are sent, up to 12 by 12 numbers each."""
     return await anyio.to_thread.run_sync(by_hand, body)
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request
 
+from app import examples_learn
 from app.deps import ask_reader
-from app.errors import RUN_RESPONSES
 from app.learn.depth import (
     DepthReply,
     DepthRequest,
@@ -16,8 +16,8 @@ from app.learn.depth import (
 router = APIRouter(prefix="/api/learn", tags=["Learn"])
 
 
-@router.post("/depth", summary="Along the depth of a run", responses=RUN_RESPONSES)
-async def depth(body: DepthRequest, request: Request) -> DepthReply:
+@router.post("/depth", summary="Along the depth of a run", **examples_learn.of("depth"))
+async def follow_depth(body: DepthRequest, request: Request) -> DepthReply:
     """Lengths, variances and gradients at each step from the embeddings to the logits.
 
     Four times: with residual connections and normalisation or without, in the same weights.
@@ -25,8 +25,8 @@ async def depth(body: DepthRequest, request: Request) -> DepthReply:
     return await ask_reader(request, body, measure_depth)
 
 
-@router.post("/dropout", summary="Dropout in the forward pass", responses=RUN_RESPONSES)
-async def dropout(body: DropoutRequest, request: Request) -> DropoutReply:
+@router.post("/dropout", summary="Dropout in the forward pass", **examples_learn.of("dropout"))
+async def try_dropout(body: DropoutRequest, request: Request) -> DropoutReply:
     """How far the loss and the next token scatter when a run reads a text with dropout on.
 
     Nothing else ever has it on but training: every other answer here is without.
