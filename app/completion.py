@@ -5,6 +5,8 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
+from starlette.concurrency import run_in_threadpool
+
 from app.errors import RequestError
 from app.prompting import Prompt
 from app.registry import LoadedRun
@@ -34,11 +36,24 @@ class Answer:
         options = request.stream_options
         self._sends_usage = options is not None and options.include_usage
 
-    async def whole(self) -> Completion:
-        """Wait for the end. Raises WritingFailed."""
+    async def whole(self) -> bytes:
+        """Wait for the end; then a `Completion` as JSON. Raises WritingFailed."""
+        parts = list[Delivery]()
+        async for delivery in self._writing:
+            parts.append(delivery)
+        return await run_in_threadpool(self._put_together, parts)
+
+    def _put_together(self, parts: Sequence[Delivery]) -> bytes:
+        """In a thread: with log-probabilities it may be megabytes, of which each text is one go."""
+        completion = self._of_parts(parts)
+        around = completion.model_copy(update={"choices": []}).model_dump_json()
+        choices = ",".join(choice.model_dump_json() for choice in completion.choices)
+        return around.replace('"choices":[]', f'"choices":[{choices}]', 1).encode()
+
+    def _of_parts(self, parts: Sequence[Delivery]) -> Completion:
         texts = [self._echoed(text) for text in range(len(self._lengths))]
         ends = [Delivery(text, [], "length") for text in range(len(texts))]
-        async for delivery in self._writing:
+        for delivery in parts:
             texts[delivery.choice] += delivery.pieces
             ends[delivery.choice] = delivery
         choices = [
@@ -53,12 +68,7 @@ class Answer:
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """Chunks as server-sent events; an error after the first byte is an event as well."""
-        over: FinishReason | None = None if self._request.max_tokens else "length"
-        opening = [
-            self._choice(Delivery(text, self._echoed(text), over))
-            for text in range(len(self._lengths))
-        ]
-        yield self._event(opening, first=True)
+        yield await run_in_threadpool(self._opening)
         try:
             async for delivery in self._writing:
                 yield self._event([self._choice(delivery)])
@@ -68,6 +78,15 @@ class Answer:
         if self._sends_usage:
             yield self._event([], usage=self._usage())
         yield DONE
+
+    def _opening(self) -> bytes:
+        """The first chunk. In a thread, as a prompt that is sent back may be long."""
+        over: FinishReason | None = None if self._request.max_tokens else "length"
+        choices = [
+            self._choice(Delivery(text, self._echoed(text), over))
+            for text in range(len(self._lengths))
+        ]
+        return self._event(choices, first=True)
 
     def _event(
         self, choices: list[Choice], *, usage: Usage | None = None, first: bool = False

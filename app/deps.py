@@ -9,22 +9,29 @@ from functools import partial
 from typing import Annotated, TypeVar
 
 import anyio.to_thread
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, WouldBlock
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.templating import Jinja2Templates
+from starlette.requests import ClientDisconnect
 
 from app.attention_schemas import RunReading
 from app.client_limits import ClientLimits, client_of
 from app.corpora import Corpora
 from app.engine import Engine
+from app.errors import ClientLeft
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.queue import JobQueue
+from app.key_ring import KeyRing
+from app.key_tries import KeyTries
+from app.loop_lag import LoopLag
 from app.metrics import Metrics
+from app.readiness import Inspector
 from app.reading import Window
 from app.registry import LoadedRun, Registry
 from app.settings import Settings
+from app.sse import unless_client_leaves
 
 Body = TypeVar("Body", bound=RunReading)
 Reply = TypeVar("Reply")
@@ -65,6 +72,16 @@ async def _watchers(request: Request) -> Watchers:
     return watchers
 
 
+async def _keys(request: Request) -> KeyRing:
+    keys: KeyRing = request.app.state.keys
+    return keys
+
+
+async def _key_tries(request: Request) -> KeyTries:
+    tries: KeyTries = request.app.state.key_tries
+    return tries
+
+
 async def _templates(request: Request) -> Jinja2Templates:
     templates: Jinja2Templates = request.app.state.templates
     return templates
@@ -73,6 +90,16 @@ async def _templates(request: Request) -> Jinja2Templates:
 async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
+
+
+async def _loop_lag(request: Request) -> LoopLag:
+    lag: LoopLag = request.app.state.loop_lag
+    return lag
+
+
+async def _inspector(request: Request) -> Inspector:
+    inspector: Inspector = request.app.state.inspector
+    return inspector
 
 
 async def _client_limits(request: Request) -> ClientLimits:
@@ -89,9 +116,19 @@ async def _places(request: Request) -> Callable[[int], AbstractContextManager[No
     return partial((await _client_limits(request)).places, _client(request))
 
 
+async def _stream(request: Request) -> AbstractContextManager[None]:
+    return (await _client_limits(request)).stream(_client(request))
+
+
 async def counted(request: Request) -> None:
     """Count the request as one of its client's. Raises ClientLimit."""
     (await _client_limits(request)).admit(_client(request))
+
+
+async def counted_if_it_changes(request: Request) -> None:
+    """The same for what is no mere look. Raises ClientLimit."""
+    if request.method not in ("GET", "HEAD"):
+        await counted(request)
 
 
 def _client(request: Request) -> str:
@@ -106,9 +143,15 @@ QueueDep = Annotated[JobQueue, Depends(_queue)]
 AdmissionDep = Annotated[Admission, Depends(_admission)]
 WatchersDep = Annotated[Watchers, Depends(_watchers)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
+InspectorDep = Annotated[Inspector, Depends(_inspector)]
+LoopLagDep = Annotated[LoopLag, Depends(_loop_lag)]
 ClientLimitsDep = Annotated[ClientLimits, Depends(_client_limits)]
+KeysDep = Annotated[KeyRing, Depends(_keys)]
+KeyTriesDep = Annotated[KeyTries, Depends(_key_tries)]
 # For a number of texts, what to hold while they are written. Raises ClientLimit, InvalidRequest.
 PlacesDep = Annotated[Callable[[int], AbstractContextManager[None]], Depends(_places)]
+# To be held while events are sent. Raises ClientLimit, ServerLimit.
+StreamDep = Annotated[AbstractContextManager[None], Depends(_stream)]
 # To be held while a model is read or written as files.
 ModelFilesDep = Annotated[CapacityLimiter, Depends(_model_files)]
 TemplatesDep = Annotated[Jinja2Templates, Depends(_templates)]
@@ -127,7 +170,26 @@ async def ask_run(
     """Do `work` with a loaded run, in a thread, as one of the few that look into runs at a time."""
     state = request.app.state
     async with borrow(state.registry, run_id, step) as loaded:
-        return await anyio.to_thread.run_sync(work, loaded, limiter=state.inspections)
+        return await in_turn(request, state.inspections, partial(work, loaded))
+
+
+async def in_turn(request: Request, few: CapacityLimiter, work: Callable[[], Reply]) -> Reply:
+    """Do `work` in a thread, once fewer than `few` others are at it.
+
+    Raises ClientLeft, with nothing done, if nobody waits for it any more by then.
+    """
+    place = object()
+    try:
+        few.acquire_on_behalf_of_nowait(place)
+    except WouldBlock:
+        try:
+            await unless_client_leaves(request.receive, few.acquire_on_behalf_of(place))
+        except ClientDisconnect:
+            raise ClientLeft("the client has left") from None
+    try:
+        return await anyio.to_thread.run_sync(work)
+    finally:
+        few.release_on_behalf_of(place)
 
 
 async def ask_reader(request: Request, body: Body, work: Callable[[Window, Body], Reply]) -> Reply:

@@ -1,33 +1,40 @@
 """Puts the app together."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
 import anyio
 import torch
 from fastapi import Depends, FastAPI
 from fastapi.templating import Jinja2Templates
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app import __version__
 from app.client_limits import ClientLimits
 from app.corpora import Corpora
-from app.deps import counted
+from app.deps import counted, counted_if_it_changes
 from app.engine import Engine
-from app.errors import ErrorReply, add_error_handlers
+from app.errors import add_error_handlers
 from app.export_archive import EXPORTS
 from app.formulas import tex, tex_block
 from app.hidden_folder import remove_leftovers
-from app.jobs.admission import Admission
+from app.jobs.admission import Admission, Most
 from app.jobs.events import Watchers
-from app.jobs.launcher import Launcher
-from app.jobs.processes import Processes
 from app.jobs.queue import JobQueue
-from app.jobs.ray_cluster import RayCluster
 from app.key_ring import KeyRing
+from app.key_tries import KeyTries
 from app.learn.predictions import OrderLosses
+from app.logs.requests import RequestLog
+from app.logs.route_names import RouteNames
+from app.loop_lag import LoopLag
+from app.methods import Methods, allowed_methods
 from app.metrics import Metrics
+from app.openapi import describe
+from app.readiness import Inspector
 from app.reading import Reader
 from app.registry import Registry
 from app.routes import (
@@ -35,6 +42,7 @@ from app.routes import (
     attention,
     completions,
     corpora,
+    description,
     exports,
     health,
     imports,
@@ -46,27 +54,71 @@ from app.routes import (
     presets,
     report,
     runs,
+    sign_in,
     static,
     sweeps,
 )
 from app.routes.learn import attention_steps, data, depth, predictions, transformer
 from app.security.protection import protect
 from app.settings import ROOT, Settings
+from app.shortages import add_shortage_handlers
 from app.site_files import SiteFiles
+from app.starting import launcher_for
+from app.stopping import Stopping, UntilStopped
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
 MODEL_FILES_AT_ONCE = 1  # each may take several times its size in memory
 
+ROUTED = (
+    completions,
+    models,
+    not_chat,
+    attention,
+    analysis,
+    predictions,
+    data,
+    attention_steps,
+    transformer,
+    depth,
+    runs,
+    report,
+    notes,
+    imports,
+    exports,
+    jobs,
+    sweeps,
+    corpora,
+    presets,
+    health,
+    description,
+    pages,
+    sign_in,
+    static,
+)
+
 # Of these a client may only ask for so much.
-HEAVY = (completions, attention, analysis, attention_steps, transformer, depth, predictions, data)
-TOO_MUCH = {"model": ErrorReply, "description": "One client's limit is reached; see `Retry-After`."}
+HEAVY = (
+    completions,
+    attention,
+    analysis,
+    attention_steps,
+    transformer,
+    depth,
+    predictions,
+    data,
+    exports,
+)
+# And of these it may only change so much: looking at them costs little.
+CHANGING = (imports, notes, jobs, sweeps, corpora)
 
 Front = Callable[[ASGIApp], ASGIApp]
 
 DESCRIPTION = """\
 Small GPTs, side by side: what they write, how likely each token was, and what every attention
 head looks at. Runs are OpenAI's models under `/v1`, so its clients work here; `/api` has the rest.
-Errors are always `{"error": {"message", "type", "param", "code"}}`.
+Errors are always `{"error": {"message", "type", "param", "code"}}`. Bodies are JSON unless said
+otherwise, and so are answers where `Accept` asks for what there is not. `HEAD` works wherever `GET`
+does, and `OPTIONS` tells the methods of an address.
 """
 
 
@@ -81,25 +133,40 @@ def create_app(settings: Settings | None = None, front: Front | None = None) -> 
         version=__version__,
         description=DESCRIPTION,
         lifespan=_lifespan,
+        openapi_url=None,  # routes/description.py has it
         docs_url=None,  # FastAPI's own page loads from elsewhere; routes/pages.py has ours
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
     app.state.keys = KeyRing(settings.data, settings.api_key)
+    app.state.key_tries = KeyTries(settings.wrong_keys_per_minute)
     app.state.templates = _templates()
     app.state.site = SiteFiles(ROOT / "static")
     app.state.templates.env.globals["site"] = app.state.site
     _include_routes(app)
     own_files = static.OwnFiles(app.state.site, directory=ROOT / "static", check_dir=False)
     app.mount("/static", own_files)
-    add_error_handlers(app, pages.error_page)
+    describe(app)
+    add_error_handlers(app, pages.error_page, allowed_methods)
+    add_shortage_handlers(app)
     if front:
         app.add_middleware(front)
+    app.add_middleware(Methods)
+    app.state.stopping = Stopping(settings.shutdown_seconds)
+    app.add_middleware(UntilStopped, stopping=app.state.stopping)
     larger = {
         ("POST", "/api/corpora"): settings.max_upload_bytes,
         ("POST", "/api/runs"): settings.max_import_bytes,
     }
-    protect(app, settings, app.state.keys, larger)
+    protect(app, settings, app.state.keys, app.state.key_tries, larger)
+    app.add_middleware(
+        RequestLog,
+        names=RouteNames(_addresses(app)),
+        failed=app.exception_handlers[Exception],
+        slow_s=settings.log_slow_seconds,
+        clients=settings.log_clients,
+    )
     return app
 
 
@@ -112,63 +179,39 @@ def _templates() -> Jinja2Templates:
 
 
 def _include_routes(app: FastAPI) -> None:
-    for module in (
-        completions,
-        models,
-        not_chat,
-        attention,
-        analysis,
-        predictions,
-        data,
-        attention_steps,
-        transformer,
-        depth,
-        runs,
-        report,
-        notes,
-        imports,
-        exports,
-        jobs,
-        sweeps,
-        corpora,
-        presets,
-        health,
-        pages,
-        static,
-    ):
-        heavy = module in HEAVY
+    limits = dict.fromkeys(HEAVY, counted) | dict.fromkeys(CHANGING, counted_if_it_changes)
+    for module in ROUTED:
         app.include_router(
             module.router,
-            dependencies=[Depends(counted)] if heavy else [],
-            responses={429: TOO_MUCH} if heavy else {},
+            dependencies=[Depends(limits[module])] if module in limits else [],
         )
 
 
-def _launcher(settings: Settings) -> Launcher:
-    if settings.ray_address:
-        return RayCluster(
-            settings.ray_address,
-            cpus=settings.ray_cpus_per_job,
-            gpus=settings.ray_gpus_per_job,
-            python=settings.ray_python,
-            stop_s=settings.ray_stop_seconds,
-        )
-    return Processes(settings.devices)
+def _addresses(app: FastAPI) -> list[str]:
+    """Of all that is served, with the names of what changes: `/api/runs/{id}`."""
+    routed = [route for module in ROUTED for route in module.router.routes]
+    own = [route for route in [*routed, *app.routes] if isinstance(route, Route)]
+    return ["/static/{path:path}", *(route.path for route in own)]
 
 
 def _warm_up() -> None:
     from model.kernels.warming import warm  # half a second, and nobody waits for it yet
 
     warm()
+    _spare_the_collector("warm")
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
-    torch.set_num_threads(settings.threads)
-    # The engine waits for the interpreter after each turn, and the event loop may be busy with the
-    # streams: let it in ten times as soon as Python would.
-    sys.setswitchinterval(0.0005)
+@cache
+def _spare_the_collector(_moment: str) -> None:
+    """Of what all has been imported by now; only once at each moment in a process.
+
+    While it looks through everything no other thread runs, a quarter of a second without this.
+    """
+    gc.freeze()
+
+
+def _make_readers(app: FastAPI, settings: Settings) -> None:
+    """What runs and texts are read and written with."""
     app.state.registry = Registry(
         settings.checkpoints,
         settings.memory_budget_mb * 10**6,
@@ -179,6 +222,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.client_sequences,
         settings.client_requests_per_minute,
         app.state.metrics.refused,
+        streams=settings.client_streams,
+        all_streams=settings.max_streams,
     )
     app.state.engine = Engine(
         settings.max_active, settings.max_waiting, app.state.metrics, warm_up=_warm_up
@@ -187,18 +232,54 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.model_files = anyio.CapacityLimiter(MODEL_FILES_AT_ONCE)
     app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
     app.state.order_losses = OrderLosses()
-    app.state.corpora = Corpora(settings.data / "corpora")
-    for folder in (settings.checkpoints, app.state.corpora.folder, settings.data / EXPORTS):
-        await anyio.to_thread.run_sync(remove_leftovers, folder)
+    app.state.corpora = Corpora(
+        settings.data / "corpora", settings.max_corpora, settings.max_corpora_bytes
+    )
+
+
+def _make_jobs(app: FastAPI, settings: Settings) -> None:
+    """What makes runs, and who has to hear that the server stops."""
     app.state.queue = JobQueue(
-        _launcher(settings), settings.data, settings.checkpoints, app.state.corpora.source
+        launcher_for(settings), settings.data, settings.checkpoints, app.state.corpora.source
     )
     app.state.corpora.needed_by = app.state.queue.jobs_on
-    app.state.admission = Admission(app.state.corpora, app.state.registry, app.state.queue)
+    app.state.admission = Admission(
+        app.state.corpora,
+        app.state.registry,
+        app.state.queue,
+        Most(jobs=settings.max_jobs, runs=settings.max_runs),
+    )
     app.state.watchers = Watchers(app.state.queue)
+    stopping: Stopping = app.state.stopping
+    stopping.when_begun(app.state.engine.refuse)
+    stopping.when_begun(app.state.watchers.stop)
+    stopping.when_time_is_up(app.state.engine.end_all)
+    app.state.inspector = Inspector(
+        app.state.registry,
+        app.state.engine,
+        app.state.queue,
+        settings.data,
+        lambda: stopping.begun,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    _spare_the_collector("started")
+    torch.set_num_threads(settings.threads)
+    # The engine waits for the interpreter after each turn, and the event loop may be busy with the
+    # streams: let it in ten times as soon as Python would.
+    sys.setswitchinterval(0.0005)
+    _make_readers(app, settings)
+    for folder in (settings.checkpoints, app.state.corpora.folder, settings.data / EXPORTS):
+        await anyio.to_thread.run_sync(remove_leftovers, folder)
+    _make_jobs(app, settings)
     app.state.queue.start()
+    app.state.loop_lag = LoopLag(app.state.metrics.loop_was_late)
     try:
-        yield
+        async with app.state.loop_lag:
+            yield
     finally:
         await anyio.to_thread.run_sync(app.state.queue.close)
         await anyio.to_thread.run_sync(app.state.engine.close)

@@ -158,6 +158,11 @@ class Writing:
         """How many tokens have been drawn, those of a stop string and of an end among them."""
         return sum(text.drawn for text in self.texts)
 
+    @property
+    def ending(self) -> str:
+        """How the texts have ended, in a word for each that fits one."""
+        return " ".join(sorted({_ending(text) for text in self.texts})) or "length"
+
     async def __aiter__(self) -> AsyncIterator[Delivery]:
         """Everything that is ready, at once at first and then what comes within `together_s`.
 
@@ -197,3 +202,11 @@ class Writing:
             self._loop.call_soon_threadsafe(self._ready.set)
         except RuntimeError:  # the loop has ended, and with it whoever was listening
             log.debug("nobody is left to hear of a token")
+
+
+def _ending(text: Text) -> str:
+    if text.cancelled:
+        return "cancelled"
+    if text.failure:
+        return text.failure.code or "failed"
+    return text.stop_reason or text.finish_reason or "unfinished"

@@ -18,20 +18,29 @@ PROMPT, TEMPERATURE = "ROMEO:", 0.8
 class Server:
     """The app in a process of its own on a free port, and how long it took to be there."""
 
-    def __init__(self, root: Path, kernels: Path | None = None, **settings: object) -> None:
+    def __init__(
+        self, root: Path, kernels: Path | None = None, log: Path | None = None, **settings: object
+    ) -> None:
+        """What it logs goes to `log`, or to the screen."""
         environment = os.environ | ({"NUMBA_CACHE_DIR": str(kernels)} if kernels else {})
-        environment |= {f"SIDELIGHT_{name.upper()}": str(it) for name, it in settings.items()}
         environment |= {
             "SIDELIGHT_CHECKPOINTS": str(root / "checkpoints"),
             "SIDELIGHT_DATA": str(root / "data"),
             "SIDELIGHT_CLIENT_SEQUENCES": "0",
             "SIDELIGHT_MAX_ACTIVE": "64",
         }
+        environment |= {f"SIDELIGHT_{name.upper()}": str(it) for name, it in settings.items()}
         command = [sys.executable, "-m", "app", "serve", "--port", "0"]
         self._began = time.perf_counter()
-        self._process = subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
+        with Path(log or os.devnull).open("wb") as file:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=file if log else None,
+                text=True,
+            )
         try:
             self._wait()
         except BaseException:
@@ -48,6 +57,15 @@ class Server:
             self.ready_mb = self.memory_mb()
             http.post("/v1/completions", json=body("baseline", 1)).raise_for_status()
             self.first_token_s = time.perf_counter() - self._began
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit status; None while it lives."""
+        return self._process.poll()
 
     def processor_s(self) -> float:
         """What it has had of the processor."""
@@ -66,11 +84,11 @@ class Server:
 
 
 class Clients:
-    """`streams.py`, which takes one plan after another."""
+    """`streams.py`, or another script, which takes one plan after another."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, script: str = "streams.py") -> None:
         self._url = url
-        command = [sys.executable, str(ROOT / "bench" / "streams.py")]
+        command = [sys.executable, str(ROOT / "bench" / script)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -14,6 +14,7 @@ MARKER = "benchmarks"
 TITLES = {
     "generation": "Writing, in one process",
     "serving": "Serving, over HTTP",
+    "soak": "Under load for ten minutes",
     "start": "Starting, with many runs",
     "train": "Training",
     "attention": "The attention explorer",
