@@ -56,7 +56,7 @@ def write_maps(seen: Inspection, out: Path) -> None:
     if out.suffix == ".npy":
         out.write_bytes(npy(seen.maps))
     elif out.suffix == ".json":
-        out.write_text(seen.reply().model_dump_json(), encoding="utf-8")
+        out.write_bytes(seen.json())
     else:
         with out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(_cells(seen))

@@ -10,13 +10,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 log = logging.getLogger("sidelight")
 
 # What pydantic puts into a field's place where the field may be one of several things.
 UNION_BRANCHES = {"str", "int", "gpt", "bigram", "ngram"}
 
+LONGEST_MESSAGE = 2000
+LONGEST_PARAM = 200
+
 ErrorPage = Callable[[Request, int, str], Response]
+AllowedMethods = Callable[[Scope], list[str]]
 
 
 class ErrorBody(BaseModel):
@@ -32,14 +37,6 @@ class ErrorReply(BaseModel):
     """The body of every answer that is not a success."""
 
     error: ErrorBody
-
-
-# Of an endpoint that asks a run, for the API's description.
-RUN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "There is no such run or snapshot."},
-    422: {"model": ErrorReply, "description": "A field cannot be used; `param` names it."},
-    503: {"model": ErrorReply, "description": "The run's folder is broken."},
-}
 
 
 class RequestError(Exception):
@@ -177,11 +174,84 @@ class ClientLimit(RequestError):
         super().__init__(message, code="client_limit", retry_after_s=retry_after_s)
 
 
+class ServerLimit(RequestError):
+    """The server has as much of something as it may; it passes."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+    def __init__(self, has: str, code: str, retry_after_s: int) -> None:
+        message = f"the server has {has}: try again in {retry_after_s} seconds"
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+
+
+class BadHttp(RequestError):
+    """What came is no HTTP request, or has more headers than a request needs."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        message = "this is not a request in HTTP/1.1, or its headers are longer than 64 KiB in all"
+        super().__init__(message, code="bad_request")
+
+
+class LateHead(RequestError):
+    """A request began, and its headers did not come to their end."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        message = f"the request's headers did not come to their end in {seconds:g} seconds"
+        super().__init__(message, code="request_timeout")
+
+
+class ClientLeft(RequestError):
+    """Nobody reads the answer; it is for the log."""
+
+    status = 499  # as nginx has it
+
+
 class WritingFailed(RequestError):
     """A sequence broke while it was being written."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     type = "server_error"
+
+
+class ShuttingDown(RequestError):
+    """The server has been told to stop."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+    def __init__(self) -> None:
+        message = "the server is shutting down: try again in a few seconds, once it is back"
+        super().__init__(message, code="shutting_down", retry_after_s=5)
+
+
+class EngineStopped(RequestError):
+    """Nothing can be written until the server is started again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the server cannot write any more: {why}", code="engine_stopped")
+
+
+class Shortage(RequestError):
+    """The machine has no room for this at the moment."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    type = "server_error"
+
+
+class TooManyValues(HTTPException):
+    """The request body would be small bytes, but many things once it is read."""
+
+    def __init__(self, most: int) -> None:
+        message = f"the request body has over {most:,} values: send fewer"
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
 class BodyTooLarge(HTTPException):
@@ -192,8 +262,19 @@ class BodyTooLarge(HTTPException):
         super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
-def add_error_handlers(app: FastAPI, page: ErrorPage) -> None:
-    """Answer every error in the one shape, and a browser's wrong address with `page`."""
+class BodyTooSlow(HTTPException):
+    """The request body did not come in its time; nothing more is read from the connection."""
+
+    def __init__(self, read: int, seconds: float) -> None:
+        message = f"only {read:,} bytes of the request body came in {seconds:.0f} seconds"
+        super().__init__(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"})
+
+
+def add_error_handlers(app: FastAPI, page: ErrorPage, allowed: AllowedMethods) -> None:
+    """Answer every error in the one shape, and a browser's wrong address with `page`.
+
+    `allowed` tells the methods that an address takes, which no single route knows.
+    """
 
     def on_request_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
@@ -208,23 +289,26 @@ def add_error_handlers(app: FastAPI, page: ErrorPage) -> None:
 
     def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        message = error.detail
+        message, headers = error.detail, dict(error.headers or {})
         if error.status_code == HTTPStatus.NOT_FOUND:
             message = f"there is nothing at {request.url.path}"
-        if _wants_page(request):
-            return page(request, error.status_code, message)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow", "another method")
-            message = f"{request.url.path} does not take {request.method}; it takes {allowed}"
+            headers["Allow"] = ", ".join(allowed(request.scope))
+            message = f"{request.url.path} takes {headers['Allow']}, and not {request.method}"
+        if _wants_page(request):
+            answer = page(request, error.status_code, message)
+            answer.headers.update(headers)
+            return answer
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         body = _body(message, "invalid_request_error", None, code)
         unreadable = error.status_code == HTTPStatus.BAD_REQUEST
         status = _wrong_request(request) if unreadable else error.status_code
-        return JSONResponse(body, status, headers=error.headers)
+        return JSONResponse(body, status, headers=headers)
 
     def on_any_error(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        message = "the server failed on this request; its log says why"
+        id = request.scope.get("state", {}).get("request_id", "this request")
+        message = f"the server failed on this request; its log says why, at {id}"
         if _wants_page(request):
             return page(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
         body = _body(message, "server_error", None, "internal_error")
@@ -237,7 +321,15 @@ def add_error_handlers(app: FastAPI, page: ErrorPage) -> None:
 
 
 def _body(message: str, type: str, param: str | None, code: str | None) -> dict[str, Any]:
+    """Short whatever was sent, as both may quote it."""
+    if param is not None:
+        param = _shortened(param, LONGEST_PARAM)
+    message = _shortened(message, LONGEST_MESSAGE)
     return {"error": {"message": message, "type": type, "param": param, "code": code}}
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _wrong_request(request: Request) -> int:
@@ -260,6 +352,8 @@ def _first_problem(problems: Any) -> tuple[str, str | None]:
     if problem["type"] == "fields_disagree":
         place.append(problem["ctx"]["field"])
     path = ".".join(part for part in place if "[" not in part and part not in UNION_BRANCHES)
+    if not path and isinstance(problem.get("input"), bytes):
+        return "the body: send JSON, and say so: Content-Type: application/json", None
     if not path:
         return f"the body: {_sentence(problem)}", None
     return f"{path}: {_sentence(problem)}", path

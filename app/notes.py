@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.errors import Conflict, InvalidRequest, NoRoom
+from app.examples import kept
 from app.registry import Run, unusable
 from model.config import Note, Verdict
 from model.run_folder import BrokenRun
@@ -41,11 +42,13 @@ class NotesEdit(NotesRead):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {
-                    "outcome": "Validation loss 2 % lower, for twice the time. One seed.",
-                    "verdict": "confirmed",
-                    "if_unchanged": {"outcome": "", "verdict": None},
-                }
+                kept(
+                    {
+                        "outcome": "Validation loss 2 % lower, for twice the time. One seed.",
+                        "verdict": "confirmed",
+                        "if_unchanged": {"outcome": "", "verdict": None},
+                    }
+                )
             ]
         }
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 from app.errors import InvalidRequest
 from app.per_model import PerModel
 from app.recent_maps import RecentMaps
-from app.registry import LoadedRun
+from app.registry import LoadedRun, unusable
 from model.attention import Kind
 from model.gpt import GPT
 from model.head_roles import Score, repeated_maps, repeated_scores
@@ -76,8 +76,12 @@ class Window:
         return [self.loaded.tokenizer.token_text(i) for i in self.ids]
 
     def maps(self, kind: Kind = "raw") -> list[Tensor]:
-        """What every head looks at: float32 (H, T, T) for each layer."""
-        return self.reader.maps(self.model, self.ids, kind)
+        """What every head looks at: float32 (H, T, T) for each layer. Raises UnusableRun."""
+        maps = self.reader.maps(self.model, self.ids, kind)
+        if not all(layer.sum().isfinite() for layer in maps):
+            why = "its weights are so large that what they make of this text is no number"
+            raise unusable(self.loaded.run.id, why)
+        return maps
 
     def repeated(self) -> dict[str, Score]:
         """What the heads do on repeated random tokens, whatever the text."""

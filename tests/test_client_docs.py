@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     write_run(root / "checkpoints", "baseline", steps=(388,))
     write_run(root / "checkpoints", "case-1", seed=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "_launcher", lambda _: Quick(root / "checkpoints"))
+        patch.setattr(main, "launcher_for", lambda _: Quick(root / "checkpoints"))
         with LiveServer(Settings(checkpoints=root / "checkpoints", data=root / "data")) as server:
             yield server
 

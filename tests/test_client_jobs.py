@@ -30,7 +30,7 @@ def server(pretended: Pretended, tmp_path_factory: pytest.TempPathFactory) -> It
     root = tmp_path_factory.mktemp("jobs")
     write_run(root / "checkpoints", "baseline", steps=(10,))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "_launcher", lambda _: pretended)
+        patch.setattr(main, "launcher_for", lambda _: pretended)
         with LiveServer(Settings(checkpoints=root / "checkpoints", data=root / "data")) as server:
             server.http.post("/api/corpora?name=small.txt", content=TEXT)
             yield server

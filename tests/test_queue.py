@@ -160,3 +160,20 @@ def test_a_process_sees_its_own_gpu_alone(monkeypatch, device, known, visible) -
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", known)
     assert _environment(device)["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_starts_and_ends_are_counted_and_told(queue, gpus, tmp_path, caplog) -> None:
+    caplog.set_level("INFO", "sidelight")
+    done, failed, waiting, other = queue.submit([job(f"run-{i}", "cpu") for i in range(4)])
+    wait_until(lambda: done.id in gpus.running)
+    queue.cancel(waiting.id)
+    (tmp_path / "data" / "jobs" / done.id / "progress.json").write_text("{}")
+    assert 0 <= queue.silent_s() < 10
+    gpus.end(done.id, Status("done"))
+    wait_until(lambda: failed.id in gpus.running)
+    gpus.end(failed.id, Status("failed", "it broke"))
+    wait_until(lambda: other.id in gpus.running and queue.ended["failed"])
+    assert queue.ended == {"done": 1, "failed": 1, "cancelled": 1}
+    told = [(record.levelname, record.fields["job"]) for record in caplog.records]
+    assert told.count(("INFO", done.id)) == 2, "its start and its end"
+    assert ("WARNING", failed.id) in told and ("INFO", waiting.id) in told

@@ -227,8 +227,8 @@ def test_who_leaves_in_the_middle_leaves_nothing_and_neither_does_a_killed_serve
         assert not leftover.exists()
         before = everything(settings)
         with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":")[-1]))) as half:
-            head = "POST /api/runs?name=a.pt HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
-            half.sendall(head.encode() + bytes(100_000))
+            half.sendall(b"POST /api/runs?name=a.pt HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            half.sendall(b"Content-Length: 200000\r\n\r\n" + bytes(100_000))
             wait_until(lambda: any(settings.checkpoints.glob(f"{HIDDEN}*")))
         wait_until(lambda: everything(settings) == before)
         assert server.http.get("/healthz").status_code == 200

@@ -156,7 +156,7 @@ def test_what_stands_in_the_way_is_said(
         return refusal(served.patch(f"/api/runs/{run}", json={"outcome": "x"}, headers=headers))
 
     assert noted("none") == (404, "run", "unknown_run")
-    assert noted(**{"Sec-Fetch-Site": "cross-site"}) == (403, None, "foreign_page")
+    assert noted(**{"Sec-Fetch-Site": "cross-site"}) == (403, "Origin", "foreign_page")
     state = served.app.state  # type: ignore[attr-defined]
     folder = RunFolder(state.settings.checkpoints / "one")
     with folder.state.locked():  # as `sidelight train` does

@@ -51,6 +51,15 @@ async def read(receive: Receive, limit: int) -> list[Message]:
     return messages
 
 
+def refusing(error: Exception) -> Receive:
+    """Fails as what was read before has failed."""
+
+    async def receive() -> Message:
+        raise error
+
+    return receive
+
+
 def again(messages: list[Message], receive: Receive) -> Receive:
     """Gives out what has been read already, then what comes."""
     waiting = messages[::-1]

@@ -44,7 +44,8 @@ def replicas(create_app: "CreateApp", settings: Settings, port: int) -> Iterator
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         if name in serve.status().applications:  # of a server that was killed
             serve.delete(name)
-        app = _deployment(settings).bind(create_app, settings)
+        without_key = settings.model_copy(update={"api_key": None})  # others see what is on Ray
+        app = _deployment(settings).bind(create_app, without_key)
         try:
             handle = serve.run(app, name=name, route_prefix=None)
         except RuntimeError as error:
@@ -69,6 +70,7 @@ def _join(settings: Settings) -> None:
         # anything.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
     try:
         _knock(address or "")
         import ray

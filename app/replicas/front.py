@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import JSONResponse, Response
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +15,7 @@ from app.client_limits import ClientLimits, client_of
 from app.errors import DeadlinePassed, QueueFull, RequestError
 from app.metrics import CONTENT_TYPE
 from app.replicas.asgi import get
-from app.replicas.asked import Asked, again, needs_a_run, read, what_is_asked
+from app.replicas.asked import Asked, again, needs_a_run, read, refusing, what_is_asked
 from app.replicas.figures import together
 from app.settings import Settings
 from app.sse import event, unless_client_leaves
@@ -52,7 +53,10 @@ class Front:
             look = self._figures if scope["path"] == "/metrics" else self._readiness
             return await (await look(scope))(scope, receive, send)
         if needs_a_run(scope):
-            messages = await read(receive, self._settings.max_body_bytes)
+            try:
+                messages = await read(receive, self._settings.max_body_bytes)
+            except HTTPException as error:  # the app itself says best what is wrong with a body
+                return await self._app(scope, refusing(error), send)
             body = b"".join(message.get("body", b"") for message in messages)
             whole = messages[-1]["type"] == "http.request" and not messages[-1].get("more_body")
             if whole and (asked := what_is_asked(scope["path"], body)):
