@@ -3,10 +3,11 @@
 All are coroutines, as FastAPI hands each plain function to a thread, which costs more than they do.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
 from anyio import CapacityLimiter, WouldBlock
@@ -27,6 +28,7 @@ from app.key_ring import KeyRing
 from app.key_tries import KeyTries
 from app.loop_lag import LoopLag
 from app.metrics import Metrics
+from app.patience import Patience, patient
 from app.readiness import Inspector
 from app.reading import Window
 from app.registry import LoadedRun, Registry
@@ -176,20 +178,34 @@ async def ask_run(
 async def in_turn(request: Request, few: CapacityLimiter, work: Callable[[], Reply]) -> Reply:
     """Do `work` in a thread, once fewer than `few` others are at it.
 
-    Raises ClientLeft, with nothing done, if nobody waits for it any more by then.
+    Raises ClientLeft as soon as nobody waits for it any more, DeadlinePassed for what takes longer
+    than it may.
     """
     place = object()
     try:
         few.acquire_on_behalf_of_nowait(place)
     except WouldBlock:
-        try:
-            await unless_client_leaves(request.receive, few.acquire_on_behalf_of(place))
-        except ClientDisconnect:
-            raise ClientLeft("the client has left") from None
+        await _unless_left(request, few.acquire_on_behalf_of(place))
+    patience = Patience(request.app.state.settings.analysis_seconds)
+    with patient(patience):
+        working = asyncio.create_task(anyio.to_thread.run_sync(work))
     try:
-        return await anyio.to_thread.run_sync(work)
+        return await _unless_left(request, _outcome(working))
     finally:
+        patience.end()
+        await asyncio.gather(working, return_exceptions=True)  # a thread cannot be cancelled
         few.release_on_behalf_of(place)
+
+
+async def _unless_left(request: Request, work: Coroutine[Any, Any, Reply]) -> Reply:
+    try:
+        return await unless_client_leaves(request.receive, work)
+    except ClientDisconnect:
+        raise ClientLeft("the client has left") from None
+
+
+async def _outcome(working: asyncio.Task[Reply]) -> Reply:
+    return await asyncio.shield(working)
 
 
 async def ask_reader(request: Request, body: Body, work: Callable[[Window, Body], Reply]) -> Reply:

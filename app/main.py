@@ -240,7 +240,11 @@ def _make_readers(app: FastAPI, settings: Settings) -> None:
 def _make_jobs(app: FastAPI, settings: Settings) -> None:
     """What makes runs, and who has to hear that the server stops."""
     app.state.queue = JobQueue(
-        launcher_for(settings), settings.data, settings.checkpoints, app.state.corpora.source
+        launcher_for(settings),
+        settings.data,
+        settings.checkpoints,
+        app.state.corpora.source,
+        settings.job_seconds,
     )
     app.state.corpora.needed_by = app.state.queue.jobs_on
     app.state.admission = Admission(

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
+from app.patience import patient
 from model.attention import Kind, layer_maps
 from model.gpt import GPT
 
@@ -54,7 +55,8 @@ class RecentMaps:
 
     def _work_out(self, model: GPT, reading: Reading, entry: _Entry) -> None:
         try:
-            maps = layer_maps(model, *reading)
+            with patient(None):
+                maps = layer_maps(model, *reading)
         except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
             with self._lock:
                 del self._models[model][reading]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.errors import UnknownRun, UnusableRun
 from app.logs.context import fields
+from app.patience import heed_patience
 from model.batch import Batch
 from model.batches import batch_of
 from model.config import RUN_ID_PATTERN, ModelConfig, RunConfig
@@ -202,6 +203,7 @@ class Registry:
         began = time.perf_counter()
         try:
             model = run.folder.load_model(step)
+            heed_patience(model)
         except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
             with self._lock:
                 self._loads.failed += 1

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     )
     max_active: int = Field(16, ge=1, description="Sequences that are written at the same time.")
     max_waiting: int = Field(64, ge=0, description="Sequences that may wait for their turn.")
+    job_seconds: int = Field(
+        0,
+        ge=0,
+        description="Longest that a job may train at a time; then it keeps what it has, to be "
+        "resumed. 0 for any time.",
+    )
     max_seconds: float = Field(
         600, gt=0, allow_inf_nan=False, description="Longest that a request for text may take."
     )
@@ -156,6 +162,12 @@ class Settings(BaseSettings):
         1_000_000_000, ge=1, description="Largest model to bring in, unpacked as well."
     )
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
+    analysis_seconds: float = Field(
+        120,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest that it may take to work out maps, an analysis or a lesson's figure.",
+    )
     attention_cells: int = Field(
         64_000_000, ge=1, description="Largest layers x heads x T x T that is worked out."
     )

@@ -109,6 +109,22 @@ def test_a_resumed_job_goes_to_the_end_of_the_queue(queue, gpus) -> None:
     assert queue.job(first.id).attempt == 2
 
 
+def test_a_job_whose_time_is_up_keeps_what_it_has_and_may_go_on(tmp_path, gpus) -> None:
+    queue = JobQueue(gpus, tmp_path / "data", tmp_path / "checkpoints", str, job_seconds=1)
+    queue.start()
+    (made,) = queue.submit([job("run", "cpu")])
+    wait_until(lambda: gpus.stopped == [made.id])
+    assert queue.job(made.id).stopping
+    assert queue.job(made.id).message.startswith("the 1 seconds that a job may take are up; keep")
+    gpus.end(made.id, Status("cancelled"))
+    wait_until(lambda: queue.job(made.id).is_over)
+    assert queue.job(made.id).message.startswith("the 1 seconds that a job may take are up; resume")
+    queue.resume(made.id)
+    del gpus.ended[made.id]
+    wait_until(lambda: queue.job(made.id).attempt == 2 and made.id in gpus.running)
+    queue.close()
+
+
 def test_a_start_that_fails_says_why(queue, gpus) -> None:
     gpus.fails = True
     (made,) = queue.submit([job("run")])

@@ -10,17 +10,16 @@ import pytest
 from app.main import INSPECTIONS_AT_ONCE
 from tests.conftest import LiveServer, wait_until
 
-BODY = json.dumps({"run": "baseline", "text": "To be, or not to be"}).encode()
+PATH, FIELDS = "/api/attention/roles", {"run": "baseline", "text": "To be, or not to be"}
 
 
-def ask(server: LiveServer) -> socket.socket:
+def ask_for(server: LiveServer, path: str, fields: dict[str, object]) -> socket.socket:
     """A client that has sent its request and reads nothing."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     client = socket.create_connection((host, int(port)))
-    head = (
-        f"POST /api/attention/roles HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-    )
-    client.sendall(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
+    body = json.dumps(fields).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     return client
 
 
@@ -36,10 +35,10 @@ def test_an_analysis_is_not_begun_for_a_client_that_has_left(
 
     monkeypatch.setattr("app.routes.analysis.score_heads", slow_scores)
     limiter = live.app.state.inspections
-    clients = [ask(live) for _ in range(INSPECTIONS_AT_ONCE)]
+    clients = [ask_for(live, PATH, FIELDS) for _ in range(INSPECTIONS_AT_ONCE)]
     try:
         wait_until(lambda: len(begun) == INSPECTIONS_AT_ONCE)
-        left = ask(live)
+        left = ask_for(live, PATH, FIELDS)
         wait_until(lambda: limiter.statistics().tasks_waiting == 1)
         left.close()
         wait_until(lambda: limiter.statistics().tasks_waiting == 0)

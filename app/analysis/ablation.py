@@ -13,6 +13,7 @@ from app.attention_schemas import (
     NextToken,
 )
 from app.errors import InvalidRequest
+from app.patience import require_patience
 from app.reading import Window
 from model.ablation import Fill, head_means, importance, token_losses, without_heads
 from model.decoding import generate, next_logits
@@ -92,6 +93,8 @@ def _next(window: Window, before: GPT, after: GPT, top: int) -> list[NextToken]:
 def _written(window: Window, model: GPT, count: int, sampling: Sampling) -> str:
     """What `model` writes behind what is seen, as `/v1/completions` would."""
     decoder = TextDecoder(window.loaded.tokenizer, after=window.ids)
-    ids = (token.id for token in generate(model, window.ids, count, sampling))
-    text = "".join(decoder.feed(id) for id in ids)
+    text = ""
+    for token in generate(model, window.ids, count, sampling):
+        require_patience()
+        text += decoder.feed(token.id)
     return text + decoder.flush()

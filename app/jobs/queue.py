@@ -36,21 +36,29 @@ class JobQueue:
     """All methods may be called from any thread."""
 
     def __init__(
-        self, launcher: Launcher, data: Path, checkpoints: Path, source_of: Callable[[str], str]
+        self,
+        launcher: Launcher,
+        data: Path,
+        checkpoints: Path,
+        source_of: Callable[[str], str],
+        job_seconds: int = 0,
     ) -> None:
         """`data` gets a folder `jobs`; `source_of` a text's id is what `load_corpus` takes.
 
-        Nothing runs before `start`.
+        A job may run for `job_seconds`, counted anew by each server; 0 for any time. Nothing runs
+        before `start`.
         """
         self.folder = data / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = JobStore(self.folder / "jobs.sqlite3")
         self._launcher, self._checkpoints, self._source_of = launcher, checkpoints, source_of
+        self._job_seconds = job_seconds
         self.ended: Counter[State] = Counter()  # jobs, since this server started
         self._counting = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._seen_since: dict[str, float] = {}
+        self._out_of_time: set[str] = set()
         self._thread = threading.Thread(target=self._watch, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -131,14 +139,16 @@ class JobQueue:
             if job.handle:  # it waits in the launcher's own queue
                 self._launcher.stop(self.folder_of(job), job.handle)
             return job
-        with suppress(Unchanged):
-            job = self.store.change(
-                id, ("running",), stopping=now(), message="keeping what was trained …"
-            )
-            if job.handle:
-                self._launcher.stop(self.folder_of(job), job.handle)
+        self._stop(job, "keeping what was trained …")
         self._wake.set()
         return self.job(id)
+
+    def _stop(self, job: Job, message: str) -> None:
+        """Let a running job keep what it has and end."""
+        with suppress(Unchanged):
+            job = self.store.change(job.id, ("running",), stopping=now(), message=message)
+            if job.handle:
+                self._launcher.stop(self.folder_of(job), job.handle)
 
     def resume(self, id: str) -> Job:
         """Put a job that did not come to its end back into the queue. Raises Conflict."""
@@ -188,7 +198,8 @@ class JobQueue:
 
     def _look(self) -> None:
         active = self.store.active_jobs()
-        moments = {moment for job in active for moment in (_starting(job), _stopping(job))}
+        names = (_starting, _running, _stopping)
+        moments = {name(job) for job in active for name in names}
         self._seen_since = {m: since for m, since in self._seen_since.items() if m in moments}
         for job in active:
             if job.state == "running" or job.handle:
@@ -209,11 +220,22 @@ class JobQueue:
             self._end(job, status)
         elif job.stopping and self._seconds_since(_stopping(job)) > STOP_S:
             self._launcher.kill(folder, job.handle)
+        elif self._is_out_of_time(job):
+            self._out_of_time.add(job.id)
+            self._stop(job, f"{self._time_is_up()}; keeping what was trained …")
         elif (status.state, status.message) != (job.state, job.message) and not job.stopping:
             with suppress(Unchanged):
                 self.store.change(
                     job.id, ("queued", "running"), state=status.state, message=status.message
                 )
+
+    def _is_out_of_time(self, job: Job) -> bool:
+        if not self._job_seconds or job.state != "running" or job.stopping:
+            return False
+        return self._seconds_since(_running(job)) > self._job_seconds
+
+    def _time_is_up(self) -> str:
+        return f"the {self._job_seconds} seconds that a job may take are up"
 
     def _seconds_since(self, moment: str) -> float:
         """Since this server has first asked for it: the clock of the day may jump meanwhile."""
@@ -226,7 +248,8 @@ class JobQueue:
             status = Status("interrupted", "the process was told to stop")
         elif status.state == "interrupted" and job.stopping:
             status = Status("cancelled", "it did not stop by itself and was ended")
-        message = status.message
+        message = self._time_is_up() if job.id in self._out_of_time else status.message
+        self._out_of_time.discard(job.id)
         if status.state in ("cancelled", "failed", "interrupted"):
             message = f"{message}; {self._where_it_goes_on(job)}"
         with suppress(Unchanged):  # another server has seen it too
@@ -317,6 +340,10 @@ def _taken(run_id: str) -> Conflict:
 
 def _starting(job: Job) -> str:
     return f"{job.id} starting {job.attempt}"
+
+
+def _running(job: Job) -> str:
+    return f"{job.id} running {job.attempt}"
 
 
 def _stopping(job: Job) -> str:
