@@ -75,25 +75,18 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    given = {"HOST": host, "PORT": port, "CHECKPOINTS": checkpoints, "OPEN_TO_ALL": open_to_all}
-    given |= {"REPLICAS": replicas, "RAY_CLUSTER": ray_cluster}
-    for name, value in given.items():
-        if value is not None:
-            os.environ[f"SIDELIGHT_{name}"] = str(value)
+    given = {"host": host, "port": port, "checkpoints": checkpoints, "open_to_all": open_to_all}
+    given |= {"replicas": replicas, "ray_cluster": ray_cluster}
     from app.exposure import listen
     from app.starting import CannotStart, read_settings, require_startable
 
     try:
-        settings = read_settings()
+        settings = read_settings(**{name: it for name, it in given.items() if it is not None})
         os.environ.pop("SIDELIGHT_API_KEY", None)  # no process that begins here is to have it
         require_startable(settings)
+        listener = listen(settings.host, settings.port)
     except CannotStart as error:
         _stop(str(error))
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        _stop(f"cannot listen on {where}: {error.strerror}; try another --port")
     from app.replicas.cluster import NoCluster
     from app.serving import leave
     from app.serving import serve as serve_app
@@ -188,10 +181,13 @@ def attention(
 @cli.command()
 def runs(checkpoints: Checkpoints = None) -> None:
     """List the runs, and the folders that cannot be read."""
+    import logging
+
     from app.registry import Registry
     from app.run_listing import list_runs
 
     settings = _settings(checkpoints)
+    logging.getLogger("sidelight").addHandler(logging.NullHandler())  # what is broken is told below
     listed = list_runs(Registry(settings.checkpoints, 0), (), settings.max_import_bytes)
     rows = [
         [run.id, run.title, f"{run.params:,}", *map(_loss, (run.train_loss, run.val_loss))]

@@ -79,7 +79,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         speed = "slow" if "slow" in item.keywords else "quick"
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}, {speed}"))
+        place = (
+            "Ray" if "ray_head" in item.fixturenames else item.path.stem
+        )  # one cluster at a time
+        item.add_marker(pytest.mark.xdist_group(f"{place}, {speed}"))
     items.sort(key=lambda item: "slow" in item.keywords)
 
 
@@ -132,14 +135,22 @@ def _data_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Runs that no test changes."""
     root = tmp_path_factory.mktemp("checkpoints")
     write_run(root, "baseline", steps=(10, 50))
     write_run(root, "case-1", seed=1)
     write_run(root, "bigram", BigramConfig(vocab_size=len(CHARACTERS)))
     write_run(root, "ngram", NGramConfig(vocab_size=len(CHARACTERS), order=3))
-    return root
+    before = contents(root)
+    yield root
+    assert contents(root) == before, "a test has changed what others use"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files in a folder."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="session")

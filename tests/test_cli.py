@@ -73,7 +73,7 @@ def test_attention_is_printed_or_written(shared_checkpoints: Path, tmp_path: Pat
     assert [float(cell) for cell in last[1:]] == pytest.approx(expected[1, 0, -1], abs=0.006)
     array, table = tmp_path / "maps.npy", tmp_path / "maps.csv"
     sidelight(shared_checkpoints, "attention", "baseline", "To be", "--out", str(array))
-    np.testing.assert_array_equal(np.load(array), expected)
+    np.testing.assert_allclose(np.load(array), expected, atol=1e-6)  # other numbers of threads
     sidelight(
         shared_checkpoints, "attention", "baseline", "To be", "--head", "1", "--out", str(table)
     )

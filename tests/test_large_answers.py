@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.security.large_answers import LARGE, PIECE, LargeAnswers
+from tests.conftest import on_a_loop
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
@@ -58,7 +59,7 @@ def test_every_byte_comes_once_and_in_its_place(sizes: list[int]) -> None:
         await LargeAnswers(app, LARGE)(SCOPE, receive, reader.send)
         return reader
 
-    reader = asyncio.run(ask())
+    reader = on_a_loop(ask())
     assert reader.body == b"".join(parts)
     *others, last = reader.messages[1:]
     assert all(message["more_body"] for message in others)
@@ -85,7 +86,7 @@ def test_no_more_is_held_than_may_be(most: int) -> None:
         assert large.body == body, "there is room again"
         return slow
 
-    told = asyncio.run(ask())
+    told = on_a_loop(ask())
     sent = [reader for reader in told if reader.status == 200]
     refused = [reader for reader in told if reader.status == 503]
     assert len(sent) == max(1, most // len(body))

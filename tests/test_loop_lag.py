@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from app.loop_lag import Late, LoopLag
+from tests.conftest import on_a_loop
 
 HELD_UP_S = 0.2
 
@@ -19,7 +20,7 @@ def watched(hold_up) -> tuple[Late, list[Late]]:
             await asyncio.sleep(0.05)
             return lag.worst()
 
-    return asyncio.run(run()), looks
+    return on_a_loop(run()), looks
 
 
 def test_a_loop_that_sleeps_is_late_and_has_not_worked() -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import string
+from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
@@ -14,7 +15,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.conftest import LiveServer
+from app.settings import Settings
+from model.config import NGramConfig
+from tests.conftest import CHARACTERS, LiveServer, write_run
 
 JSON = {"content-type": "application/json"}
 
@@ -28,6 +31,17 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/sweeps/check"): {"presets": ["baseline"], "title": "odd"},
     ("PATCH", "/api/runs/baseline"): {"hypothesis": "It learns."},
 }
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """With runs of its own: some odd value may work, and change them."""
+    root = tmp_path_factory.mktemp("odd")
+    write_run(root / "checkpoints", "baseline", steps=(10, 50))
+    write_run(root / "checkpoints", "ngram", NGramConfig(vocab_size=len(CHARACTERS), order=3))
+    settings = Settings(checkpoints=root / "checkpoints", data=root / "data")
+    with LiveServer(settings) as server:
+        yield server
 
 
 def refusal(answer: httpx.Response) -> dict[str, Any]:

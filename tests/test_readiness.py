@@ -14,7 +14,7 @@ from app.engine import Engine
 from app.main import create_app
 from app.readiness import Inspector
 from app.settings import Settings
-from tests.conftest import wait_until, write_run
+from tests.conftest import on_a_loop, wait_until, write_run
 
 KEY = "a-key-for-the-tests"
 
@@ -149,7 +149,7 @@ def test_many_who_ask_cost_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             answers = await asyncio.gather(*(inspector.readiness() for _ in range(200)))
             assert all(answer.ready for answer in answers)
 
-        asyncio.run(ask())
+        on_a_loop(ask())
     assert len(looks) == 1
 
 
