@@ -5,10 +5,14 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from app.errors import InvalidRequest
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.errors import InvalidRequest, ServerLimit
 from app.hidden_folder import HiddenFolder
 from app.registry import Run, unusable
 from model.interop.errors import NotExportable
@@ -19,6 +23,47 @@ from model.run_folder import BrokenRun
 EXPORTS = "exports"  # the folder, inside that of the data, where they are made
 COMPRESSED = {".json", ".jsonl", ".md", ".txt"}  # weights are noise to a compressor
 CHUNK = 1 << 20
+RETRY_AFTER_S = 5
+
+
+class Outgoing:
+    """The archives that are being sent: at most so many bytes of the disk, or one of them.
+
+    Only for the event loop.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.bytes, self._most_bytes = 0, most_bytes
+
+    def require_room(self, size: int) -> None:
+        """Raises ServerLimit."""
+        if self.bytes and self.bytes + size > self._most_bytes:
+            has = "many exports that are not read yet"
+            raise ServerLimit(has, "too_many_answers", RETRY_AFTER_S)
+
+    @contextmanager
+    def sending(self, size: int) -> Iterator[None]:
+        self.bytes += size
+        try:
+            yield
+        finally:
+            self.bytes -= size
+
+
+class ArchiveResponse(StreamingResponse):
+    """Sends an archive, and closes it however that ends: a client may leave in the middle."""
+
+    media_type = "application/zip"
+
+    def __init__(
+        self, archive: BinaryIO, size: int, outgoing: Outgoing, headers: dict[str, str]
+    ) -> None:
+        super().__init__(chunks(archive), headers={"Content-Length": str(size), **headers})
+        self._archive, self._size, self._outgoing = archive, size, outgoing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._archive, self._outgoing.sending(self._size):
+            await super().__call__(scope, receive, send)
 
 
 def export_archive(
@@ -71,7 +116,6 @@ def write_zip(files: dict[str, Path], archive: BinaryIO | Path) -> None:
 
 
 def chunks(archive: BinaryIO) -> Iterator[bytes]:
-    """All of it, then it is closed."""
-    with archive:
-        while chunk := archive.read(CHUNK):
-            yield chunk
+    """All of it."""
+    while chunk := archive.read(CHUNK):
+        yield chunk

@@ -57,6 +57,8 @@ class IncomingModel(HiddenFolder):
             )
         except UnreadableModel as error:
             raise InvalidRequest(str(error), param=error.param, code="unreadable_model") from None
+        if self._is_taken(id):  # by a job, meanwhile
+            raise _taken(id)
         try:
             run.path.rename(place)
         except OSError:

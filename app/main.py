@@ -19,7 +19,7 @@ from app.corpora import Corpora
 from app.deps import counted, counted_if_it_changes
 from app.engine import Engine
 from app.errors import add_error_handlers
-from app.export_archive import EXPORTS
+from app.export_archive import EXPORTS, Outgoing
 from app.formulas import tex, tex_block
 from app.hidden_folder import remove_leftovers
 from app.jobs.admission import Admission, Most
@@ -67,6 +67,7 @@ from app.starting import launcher_for
 from app.stopping import Stopping, UntilStopped
 
 INSPECTIONS_AT_ONCE = 2  # each may hold hundreds of megabytes
+REPORTS_AT_ONCE = 2  # of many runs each has a core for a while
 MODEL_FILES_AT_ONCE = 1  # each may take several times its size in memory
 
 ROUTED = (
@@ -140,6 +141,7 @@ def create_app(settings: Settings | None = None, front: Front | None = None) -> 
     )
     app.state.settings = settings
     app.state.keys = KeyRing(settings.data, settings.api_key)
+    app.state.keys.required()  # from now on, though the last key may go before anybody asks
     app.state.key_tries = KeyTries(settings.wrong_keys_per_minute)
     app.state.templates = _templates()
     app.state.site = SiteFiles(ROOT / "static")
@@ -229,6 +231,8 @@ def _make_readers(app: FastAPI, settings: Settings) -> None:
         settings.max_active, settings.max_waiting, app.state.metrics, warm_up=_warm_up
     )
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
+    app.state.outgoing = Outgoing(settings.answers_mb * 10**6)
+    app.state.reports = anyio.CapacityLimiter(REPORTS_AT_ONCE)
     app.state.model_files = anyio.CapacityLimiter(MODEL_FILES_AT_ONCE)
     app.state.reader = Reader(settings.attention_cells, settings.attention_cache_mb * 10**6)
     app.state.order_losses = OrderLosses()

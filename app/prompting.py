@@ -14,7 +14,7 @@ from model.sequence import Sequence, Token
 from model.tokenizer import TextDecoder, Tokenizer, UnknownCharacters
 
 MAX_SCORED_TOKENS = 10_000
-MAX_SCORING = 5e12  # multiplications: a core takes minutes for them, and nobody can stop it
+MAX_SCORING = 5e12  # multiplications: a core takes minutes for them
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class Prompt:
     scores: list[Token | None] | None
 
 
+def scores_prompts(request: CompletionRequest) -> bool:
+    """Whether the prompts' own tokens are to have log-probabilities, which takes a while."""
+    return request.echo and request.logprobs is not None
+
+
 def read_prompts(request: CompletionRequest, loaded: LoadedRun) -> list[Prompt]:
     """Raises InvalidRequest for what the vocabulary does not have, or too much to score.
 
@@ -35,7 +40,7 @@ def read_prompts(request: CompletionRequest, loaded: LoadedRun) -> list[Prompt]:
     prompts: Iterable[str | list[int]] = request.prompts
     ids = [_encode(prompt, loaded.tokenizer) for prompt in prompts]
     scores: list[list[Token | None] | None] = [None for _ in ids]
-    if request.echo and request.logprobs is not None:
+    if scores_prompts(request):
         scores = [*_scored(ids, request, loaded)]
     return [
         Prompt(of_prompt, _context(prompt, of_prompt, loaded), scored)

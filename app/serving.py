@@ -78,6 +78,9 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     """How uvicorn is to run the app, whatever else is installed that it might prefer."""
     return uvicorn.Config(
         app,
+        # uvicorn would believe whoever is on this machine, and most who ask are: they could be
+        # anybody, and a new one for each wrong key.
+        proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),
         http=bounded(settings),
         ws="none",
         log_config=None,  # its lines come out with ours

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SHORTEST_KEY = 16
 SITE = re.compile(r"https?://[^/\s*]+")
+NAME = re.compile(r"\*|[^/\s*:]+")
 
 Listed = Annotated[tuple[str, ...], NoDecode]  # with commas between
 
@@ -166,7 +167,8 @@ class Settings(BaseSettings):
         120,
         gt=0,
         allow_inf_nan=False,
-        description="Longest that it may take to work out maps, an analysis or a lesson's figure.",
+        description="Longest that it may take to work out maps, an analysis, a lesson's figure or "
+        "how likely a prompt is.",
     )
     attention_cells: int = Field(
         64_000_000, ge=1, description="Largest layers x heads x T x T that is worked out."
@@ -201,6 +203,14 @@ class Settings(BaseSettings):
             message = "letters, digits and signs without spaces"
             raise ValueError(f"it must be at least {SHORTEST_KEY} {message}")
         return key
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a host's name, as lab.example is")
+        return names
 
     @field_validator("cors_origins")
     @classmethod

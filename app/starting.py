@@ -24,7 +24,8 @@ def read_settings(**given: Any) -> Settings:
         problem = error.errors(include_url=False)[0]
         name = "_".join(map(str, problem["loc"])).upper()
         what = problem["msg"].removeprefix("Value error, ")
-        shown = f", not {problem['input']!r}" if "KEY" not in name else ""
+        own = problem["type"] == "value_error"  # words of ours, which show what they may
+        shown = "" if own else f", not {problem['input']!r}"
         raise CannotStart(f"SIDELIGHT_{name}: {what[:1].lower()}{what[1:]}{shown}") from None
 
 

@@ -83,6 +83,14 @@ def test_neither_the_cookie_nor_a_hash_of_it_is_a_key(data: Path) -> None:
     assert ring.of_bearer(secret) and ring.of_cookie(cookie_of(secret))
 
 
+def test_the_last_key_may_go_before_anybody_has_asked(shared_checkpoints: Path, data: Path) -> None:
+    """The server was started with one: it may be reached by others, and nobody let them in."""
+    KeyRing(data).add("Ada", ["read"])
+    with keyed_client(shared_checkpoints, data) as client:
+        KeyRing(data).remove("Ada")
+        assert client.get("/api/runs").status_code == 401
+
+
 def test_all_keys_are_compared_in_constant_time(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +381,9 @@ def test_the_settings_do_not_say_the_key(monkeypatch: pytest.MonkeyPatch) -> Non
         ("127.0.0.1.evil.example", False),
         ("127.0.0.1@evil.example", False),
         ("[evil.example]:8000", False),
+        ("[::1].evil.example", False),
+        ("[::1]evil.example:8000", False),
+        ("127.0.0.1:evil.example", False),
         ("2130706433", False),
         ("localhost.evil.example", False),
         ("", False),

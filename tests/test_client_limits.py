@@ -299,13 +299,24 @@ def test_a_client_that_leaves_frees_its_places(live_limited: LiveServer) -> None
     wait_until(lambda: live_limited.app.state.client_limits.clients == 0, timeout_s=2)
 
 
-def test_a_client_is_who_a_trusted_proxy_says(live_limited: LiveServer) -> None:
-    """Uvicorn trusts proxies on the same machine."""
+def test_a_client_is_who_a_trusted_proxy_says(
+    shared_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    settings = Settings(checkpoints=shared_checkpoints, data=tmp_path, client_sequences=1)
+    with LiveServer(settings) as server, server.app.state.client_limits.places("10.1.1.1", 1):
+        assert status_for(server, "10.1.1.1") == 429
+        assert status_for(server, "10.1.1.2") == 200
+        assert status_for(server) == 200
 
-    def status(**headers: str) -> int:
-        return httpx.post(live_limited.url + URL, json=SHORT, headers=headers).status_code
 
-    with live_limited.app.state.client_limits.places("10.1.1.1", 1):
-        assert status(**{"X-Forwarded-For": "10.1.1.1"}) == 429
-        assert status(**{"X-Forwarded-For": "10.1.1.2"}) == 200
-        assert status() == 200
+def test_nobody_is_believed_to_be_another(live_limited: LiveServer) -> None:
+    """Also not who is on the same machine."""
+    with live_limited.app.state.client_limits.places("127.0.0.1", 1):
+        assert status_for(live_limited) == 429
+        assert status_for(live_limited, "10.1.1.2") == 429
+
+
+def status_for(server: LiveServer, *forwarded: str) -> int:
+    headers = [("X-Forwarded-For", address) for address in forwarded]
+    return httpx.post(server.url + URL, json=SHORT, headers=headers).status_code

@@ -5,8 +5,10 @@ A new route fails here until somebody has said, in the table below, what it need
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fastapi import FastAPI
@@ -286,6 +288,22 @@ def test_for_a_page_of_another_site(guarded: TestClient, keys: dict[str, str], l
     assert ask(guarded, line, headers=bearer(keys["trainer"]) | own).status_code != 403
 
 
+@pytest.mark.parametrize("line", [line for line in EVERYTHING if line.startswith("GET ")])
+def test_as_part_of_a_page_of_another_site(
+    guarded: TestClient, keys: dict[str, str], line: str
+) -> None:
+    """As a picture, a script or a frame: that page learns nothing, and costs nothing either."""
+    parts = [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")]
+    for (mode, place), site in product(parts, ("cross-site", "same-site")):
+        said = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": place}
+        answer = ask(guarded, line, headers=bearer(keys["trainer"]) | said)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "foreign_page"), said
+        assert_protected(answer)
+    link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    said = {"Sec-Fetch-Site": "cross-site", **link}
+    assert ask(guarded, line, headers=bearer(keys["trainer"]) | said).status_code != 403
+
+
 @pytest.mark.parametrize("line", [line for line in CHANGING if line not in lines(NO_BODY)])
 def test_with_too_long_a_body(guarded: TestClient, keys: dict[str, str], line: str) -> None:
     too_long = b'{"model": "' + b"x" * LIMIT + b'"}'
@@ -294,6 +312,18 @@ def test_with_too_long_a_body(guarded: TestClient, keys: dict[str, str], line: s
         assert answer.status_code == 413, answer.text
         assert f"{LIMIT:,} bytes" in answer.text
         assert_protected(answer)
+
+
+def test_the_page_of_maps_has_none_worked_out_for_who_may_not_ask(
+    guarded: TestClient, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Mock()
+    monkeypatch.setattr(guarded.app.state, "reader", reader)  # type: ignore[attr-defined]
+    for holder, count in (("reader", 0), ("writer", 1)):
+        for end in ("2", "9" * 5000):
+            path = f"/attention?run=baseline&text=To%20be&end={end}"
+            assert guarded.get(path, headers=bearer(keys[holder])).status_code == 200
+        assert reader.read.call_count == 2 * count
 
 
 @pytest.mark.parametrize(

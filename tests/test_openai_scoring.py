@@ -9,6 +9,8 @@ import torch
 from fastapi.testclient import TestClient
 
 from app import prompting
+from app.main import create_app
+from app.settings import Settings
 from model.bigram import Bigram
 from model.config import BigramConfig, GPTConfig
 from model.language_model import LanguageModel
@@ -115,6 +117,18 @@ def test_a_window_that_jumps_scores_what_it_would_write(
     expected = slowly_scored(folder.load_model(), ids, jump=True)
     assert choice["logprobs"]["token_logprobs"][1:] == pytest.approx(expected, abs=1e-4)
     assert choice["logprobs"] != complete(client, **fields)["choices"][0]["logprobs"]
+
+
+def test_scoring_takes_no_longer_than_an_analysis_may(
+    shared_checkpoints: Path, tmp_path: Path
+) -> None:
+    """Or a few prompts would have all threads of the server, also once nobody waits for them."""
+    settings = Settings(checkpoints=shared_checkpoints, data=tmp_path, analysis_seconds=0.001)
+    with TestClient(create_app(settings)) as client:
+        asked = {"model": "baseline", "prompt": "e" * 10_000, "max_tokens": 0, "echo": True}
+        assert client.post("/v1/completions", json=asked).status_code == 200
+        answer = client.post("/v1/completions", json=asked | {"logprobs": 0})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline")
 
 
 @pytest.mark.parametrize("as_ids", [False, True])

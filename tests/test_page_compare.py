@@ -36,6 +36,18 @@ def generate(page: Page) -> None:
     expect(page.locator(".panel[data-state=done]")).to_have_count(count, timeout=30_000)
 
 
+def test_nothing_is_sent_before_the_page_can_do_it(page: Page, live: LiveServer) -> None:
+    """The browser alone would load the page anew, without the prompt."""
+    page.route("**/js/compare.js", lambda route: route.abort())
+    page.goto(live.url)
+    expect(page.locator("#generate")).to_be_disabled()
+    page.locator("#length").press("Enter")
+    assert page.url.rstrip("/") == live.url
+    page.unroute("**/js/compare.js")
+    page.reload()
+    expect(page.locator("#generate")).to_be_enabled()
+
+
 @pytest.mark.usefixtures("slow_model")
 def test_both_streams_grow_and_stop(page: Page, live: LiveServer) -> None:
     open_page(page, live, length=LONG)

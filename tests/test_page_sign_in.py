@@ -39,6 +39,7 @@ def guarded(
     settings = Settings(checkpoints=shared_checkpoints, data=data, wrong_keys_per_minute=1000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.main.launcher_for", lambda _: launcher)
+        patch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
         with LiveServer(settings) as server:
             yield server
 

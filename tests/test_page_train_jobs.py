@@ -161,6 +161,27 @@ def test_a_job_is_cancelled_resumed_and_removed_from_the_list(
         expect(row).to_have_count(0)
 
 
+def test_a_refusal_stays_to_be_read(opened: Page, server: LiveServer) -> None:
+    """The list is asked for again all the time, and knows nothing of it."""
+    server.http.post("/api/jobs", json={"config": ENDLESS, "title": "Kept"}).raise_for_status()
+    opened.reload()
+    row = opened.locator(".job", has_text="Kept")
+    refusal = {"error": {"message": "not with this key", "type": "", "param": None, "code": ""}}
+    opened.route("**/api/jobs/*/cancel", lambda route: route.fulfill(status=403, json=refusal))
+    row.get_by_role("button", name="Cancel").click()
+    expect(row).to_contain_text("not with this key")
+    for _ in range(2):
+        with opened.expect_response(lambda answer: answer.url.endswith("/api/jobs")):
+            pass
+    expect(row).to_contain_text("not with this key")
+    opened.unroute("**/api/jobs/*/cancel")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row).to_have_attribute("data-state", "cancelled", timeout=30_000)
+    expect(row).not_to_contain_text("not with this key")
+    row.get_by_role("button", name="Remove").click()
+    expect(row).to_have_count(0)
+
+
 def test_a_list_of_nothing_says_what_will_be_there(page: Page, tmp_path: Path) -> None:
     with LiveServer(Settings(checkpoints=tmp_path / "c", data=tmp_path / "d")) as server:
         page.goto(f"{server.url}/train")

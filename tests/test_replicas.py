@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import psutil
@@ -246,6 +248,25 @@ def last_line(lines: Iterator[str]) -> str:
     except httpx.HTTPError as error:
         return str(error)
     return last.removeprefix("data: ")
+
+
+def test_no_key_goes_along_to_a_replica(runs: Path, tmp_path: Path) -> None:
+    """What a cluster's machines say to each other is not encrypted."""
+    from ray.serve.exceptions import RayServeException
+
+    from app.replicas.front import Front
+
+    replicas = Mock()
+    replicas.options().remote.side_effect = RayServeException("it was only looked at")
+    settings = Settings(checkpoints=runs, data=tmp_path, api_key="a-key-that-is-long-enough")
+    app = create_app(settings, partial(Front, replicas=replicas, settings=settings))
+    headers = {"Authorization": "Bearer a-key-that-is-long-enough", "Cookie": "sidelight=theirs"}
+    with TestClient(app) as client:
+        answer = client.post(TEXTS, json={"model": "one"}, headers=headers)
+    assert answer.json()["error"]["code"] == "no_replica"
+    sent, body = replicas.options().remote.call_args.args
+    assert body == b'{"model":"one"}' and (b"content-type", b"application/json") in sent["headers"]
+    assert "theirs" not in str(sent) and "long-enough" not in str(sent)
 
 
 @pytest.mark.parametrize("missing", ["ray", "ray.serve"])

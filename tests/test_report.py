@@ -2,7 +2,10 @@
 
 import json
 import re
+import threading
+import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +23,7 @@ from app.report import html, markdown
 from app.report.axes import Axis
 from app.report.contents import build
 from app.report.labels import LINE, spread
+from app.report.schemas import Report
 from app.report.selection import choose
 from app.settings import ROOT, Settings
 from bench.report import SHIPPED, pages
@@ -166,6 +170,12 @@ def test_markdown_reads_as_it_was_written(api: TestClient) -> None:
     assert widths == [10] * 7 + [5] * 7
 
 
+def test_markdown_takes_no_longer_for_much_space() -> None:
+    """It would take minutes if each space were looked at from every other."""
+    space = " " * 300_000
+    assert markdown.text(f" a{space}b \n\t\n{space}c ") == f"a{space}b<br>c"
+
+
 def test_figures_are_svg_with_every_run(varied: Path) -> None:
     report = build(*choose(Registry(varied, 0), ["better", "worse", "tokens"], "better"))
     for name, svg in markdown.figure_files(report).items():
@@ -230,6 +240,27 @@ def test_a_wrong_request_is_told(
     error = answer.json()["error"]
     assert (answer.status_code, error["param"]) == (status, param)
     assert says in error["message"]
+
+
+def test_few_are_made_at_once(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would have all threads and the interpreter, and nothing else would be answered."""
+    working, at_once, enter = 0, [0], threading.Lock()
+
+    def slowly(*arguments: Any) -> Report:
+        nonlocal working
+        with enter:
+            working += 1
+            at_once.append(working)
+        time.sleep(0.05)
+        with enter:
+            working -= 1
+        return build(*arguments)
+
+    monkeypatch.setattr("app.routes.report.build", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        paths = ["/api/report", "/api/report?format=html", "/runs/report", "/api/report"] * 2
+        assert {answer.status_code for answer in threads.map(api.get, paths)} == {200}
+    assert max(at_once) == 2
 
 
 def test_without_runs_there_is_no_report(tmp_path: Path) -> None:

@@ -4,16 +4,18 @@ import io
 import json
 import os
 import socket
+import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 from fastapi.testclient import TestClient
 
+from app.errors import Conflict
 from app.hidden_folder import HIDDEN
 from app.incoming_model import IncomingModel
 from app.main import create_app
@@ -24,6 +26,7 @@ from tests.conftest import CHARACTERS, LiveServer, wait_until, write_run
 from tests.foreign_models import LETTERS, LectureModel
 
 MOST_BYTES = 300_000
+LARGE = 50_000_000  # more than all buffers between a server and a client that does not read
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +221,24 @@ def test_of_two_with_one_id_one_stays(client: TestClient, settings: Settings) ->
     assert sorted(answers) == [201, 409]
 
 
+def test_a_job_that_takes_the_id_meanwhile_keeps_it(tmp_path: Path) -> None:
+    """Reading a model takes a while, and a job has no folder before it begins."""
+    (tmp_path / "model.zip").write_bytes(zipped(write_run(tmp_path / "from", "origin").path))
+    asked: list[str] = []
+
+    def is_taken(id: str) -> bool:
+        asked.append(id)
+        return len(asked) > 1
+
+    (tmp_path / "runs").mkdir()
+    with (
+        IncomingModel(tmp_path / "runs", MOST_BYTES, is_taken) as incoming,
+        pytest.raises(Conflict, match="in the making"),
+    ):
+        incoming.bring_in(tmp_path / "model.zip", "model.zip", "theirs")
+    assert not [*(tmp_path / "runs").iterdir()]
+
+
 def test_who_leaves_in_the_middle_leaves_nothing_and_neither_does_a_killed_server(
     settings: Settings,
 ) -> None:
@@ -232,6 +253,36 @@ def test_who_leaves_in_the_middle_leaves_nothing_and_neither_does_a_killed_serve
             wait_until(lambda: any(settings.checkpoints.glob(f"{HIDDEN}*")))
         wait_until(lambda: everything(settings) == before)
         assert server.http.get("/healthz").status_code == 200
+
+
+def test_who_leaves_an_export_in_the_middle_frees_its_room(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a file that has no name any more; a few hundred would fill the disk."""
+    made: list[BinaryIO] = []
+
+    def export_archive(*_: Any) -> tuple[BinaryIO, int]:
+        made.append(tempfile.TemporaryFile())  # noqa: SIM115 - the app closes it
+        made[-1].truncate(LARGE)
+        return made[-1], LARGE
+
+    monkeypatch.setattr("app.routes.exports.export_archive", export_archive)
+    with LiveServer(settings.model_copy(update={"answers_mb": LARGE // 10**6 + 1})) as server:
+        address, outgoing = (
+            ("127.0.0.1", int(server.url.rsplit(":")[-1])),
+            server.app.state.outgoing,
+        )
+        with socket.create_connection(address) as slow:
+            slow.sendall(b"GET /api/runs/origin/export HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert slow.recv(12) == b"HTTP/1.1 200"
+            assert outgoing.bytes == LARGE and not made[0].closed
+            answer = server.http.get("/api/runs/origin/export")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "too_many_answers")
+            assert made[1].closed and not made[0].closed
+        wait_until(lambda: made[0].closed)
+        assert outgoing.bytes == 0
+        assert len(server.http.get("/api/runs/origin/export").content) == LARGE
+        wait_until(lambda: made[2].closed)
 
 
 def test_an_import_never_shows_before_it_is_whole(settings: Settings) -> None:

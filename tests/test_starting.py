@@ -20,6 +20,9 @@ from app.cli import cli
         ("PORT", "70000", ["65535", "'70000'"]),
         ("MAX_ACTIVE", "0", ["1", "'0'"]),
         ("API_KEY", "short", ["16"]),
+        ("ALLOWED_HOSTS", "lab,http://lab.example/", ["'http://lab.example'", "lab.example is"]),
+        ("ALLOWED_HOSTS", "lab.example:8000", ["'lab.example:8000'"]),
+        ("CORS_ORIGINS", "lab.example", ["'lab.example'", "https://"]),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, monkeypatch, setting, value, says) -> None:
@@ -48,7 +51,15 @@ def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("SIDELIGHT_PORT", str(port))
-        assert f"127.0.0.1:{port}" in refusal()
+        line = refusal()
+    assert f"127.0.0.1:{port}: " in line and line.endswith("; try another --port")
+
+
+def test_an_address_of_another_machine_is_named(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SIDELIGHT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SIDELIGHT_HOST", "192.0.2.1")
+    monkeypatch.setenv("SIDELIGHT_PORT", "0")
+    assert refusal().endswith("; try another --host")
 
 
 def refusal() -> str:

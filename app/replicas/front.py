@@ -27,6 +27,7 @@ LOOK_S = 5.0  # how long the replicas may take to say how they are
 # What of a request's scope goes along: the rest means nothing in another process.
 SENT = {"type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string"}
 SENT |= {"root_path", "headers", "client", "server"}
+KEYS = {b"authorization", b"cookie"}  # which have been looked at here, and others may listen
 
 log = logging.getLogger("sidelight")
 
@@ -131,7 +132,9 @@ class _Answer:
         self.begun = self._is_event_stream = False
 
     def sent_scope(self) -> Scope:
-        return {name: value for name, value in self.scope.items() if name in SENT}
+        headers = [(name, value) for name, value in self.scope["headers"] if name not in KEYS]
+        sent = {name: value for name, value in self.scope.items() if name in SENT}
+        return sent | {"headers": headers}
 
     async def pass_on(self, response: Any, patience: asyncio.Timeout) -> None:
         """Hand a replica's messages to the client as they come; `patience` ends with the first.

@@ -68,7 +68,8 @@ def text(words_of_others: str) -> str:
     """What somebody wrote, as it reads, inside a line or a cell."""
     shown = words.printable(words_of_others.strip())
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"\s*\n\s*", "<br>", SPECIAL.sub(r"\\\1", shown))
+    lines = (line.strip() for line in SPECIAL.sub(r"\\\1", shown).split("\n"))
+    return "<br>".join(line for line in lines if line)
 
 
 def code(value: str) -> str:

@@ -1,6 +1,7 @@
 """`/v1/completions`: OpenAI's text completion."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -9,10 +10,10 @@ from starlette.requests import ClientDisconnect
 from app import examples
 from app.answers import Answers, refusals
 from app.completion import Answer
-from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow
+from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow, in_turn
 from app.errors import UnknownRun
 from app.logs.context import note
-from app.prompting import read_prompts, tasks
+from app.prompting import read_prompts, scores_prompts, tasks
 from app.schemas import Completion, CompletionRequest
 from app.sse import EventStream, unless_client_leaves
 from app.writing import Writing
@@ -68,7 +69,11 @@ async def create_completion(
             loaded = await stack.enter_async_context(borrow(registry, body.model, body.step))
         except UnknownRun as error:
             raise _as_openai(error) from None
-        prompts = await run_in_threadpool(read_prompts, body, loaded)
+        read = partial(read_prompts, body, loaded)
+        if scores_prompts(body):  # which takes as long as an analysis does
+            prompts = await in_turn(request, request.app.state.inspections, read)
+        else:
+            prompts = await run_in_threadpool(read)
         batch = await run_in_threadpool(loaded.batch)
         most_s = settings.max_seconds if body.max_time is None else body.max_time
         writing = engine.submit(

@@ -2,14 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.answers import BYTES, Answers, refusals
 from app.deps import ModelFilesDep, RegistryDep, SettingsDep
-from app.errors import NoRoom
-from app.export_archive import EXPORTS, check_export, chunks, export_archive
+from app.errors import NoRoom, ServerLimit
+from app.export_archive import (
+    EXPORTS,
+    ArchiveResponse,
+    Outgoing,
+    check_export,
+    export_archive,
+)
 from app.schemas import Name, Step
 from model.interop.exporting import ExportFormat
 
@@ -21,7 +27,7 @@ RESPONSES: Answers = {
         {
             404: "There is no such run or snapshot.",
             422: "The run cannot be taken out in that format.",
-            503: "The run's folder is broken.",
+            503: "The run's folder is broken. Or many exports wait for those who read them.",
             507: "The disk is full.",
         }
     ),
@@ -57,6 +63,7 @@ def check(
 )
 async def export_run(
     id: Name,
+    request: Request,
     registry: RegistryDep,
     model_files: ModelFilesDep,
     settings: SettingsDep,
@@ -64,6 +71,7 @@ async def export_run(
     step: Snapshot = None,
 ) -> StreamingResponse:
     """A zip of the run in one of the formats that other programs read."""
+    outgoing: Outgoing = request.app.state.outgoing
     run = await run_in_threadpool(registry.run, id)
     try:
         async with model_files:
@@ -72,8 +80,10 @@ async def export_run(
             )
     except OSError as error:
         raise NoRoom(f"the export cannot be made: {error.strerror}", code="disk") from None
-    headers = {
-        "Content-Length": str(size),
-        "Content-Disposition": f'attachment; filename="{run.id}-{format}.zip"',
-    }
-    return StreamingResponse(chunks(archive), headers=headers, media_type="application/zip")
+    try:
+        outgoing.require_room(size)
+    except ServerLimit:
+        archive.close()
+        raise
+    headers = {"Content-Disposition": f'attachment; filename="{run.id}-{format}.zip"'}
+    return ArchiveResponse(archive, size, outgoing, headers)

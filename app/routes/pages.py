@@ -23,6 +23,8 @@ from app.run_listing import list_runs
 from app.settings import Settings
 from app.vendor import plotly_js, swagger_ui_css, swagger_ui_js
 
+LONGEST_END = 9  # digits; no text is as long
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -41,7 +43,8 @@ def attention(
     templates: TemplatesDep,
     background: BackgroundTasks,
 ) -> HTMLResponse:
-    background.add_task(_read_ahead, request, registry)
+    if "generate" in request.state.holder.rights:  # else the page will not be told them
+        background.add_task(_read_ahead, request, registry)
     context = _context(request, registry, queue)
     return templates.TemplateResponse(request, "attention.html", context, background=background)
 
@@ -107,13 +110,16 @@ def error_page(request: Request, status: int, message: str) -> HTMLResponse:
 async def _read_ahead(request: Request, registry: Registry) -> None:
     """Work out the maps that an address asks for while the browser loads the page's scripts.
 
-    Whatever is wrong with the address, the page will be told when it asks itself.
+    Whatever is wrong with the address, the page will be told when it asks itself. Where others
+    have their turn, nothing is gained by waiting for it.
     """
     state, asked = request.app.state, request.query_params
+    if not state.inspections.available_tokens:
+        return
     fields = {name: asked.get(name) for name in ("run", "step", "text", "kind")}
     with suppress(RequestError, ValidationError):
         wanted = AttentionRequest.model_validate(fields)
-        end = int(asked["end"]) if asked.get("end", "").isdecimal() else None
+        end = int(asked["end"][:LONGEST_END]) if asked.get("end", "").isdecimal() else None
         async with borrow(registry, wanted.run, wanted.step) as loaded:
 
             def work() -> None:

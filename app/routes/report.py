@@ -1,14 +1,16 @@
 """`/runs/report`, a page, and `/api/report`, the same as JSON or as a file."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
 from pydantic import Field
 
 from app.answers import TEXT, refusals
-from app.deps import QueueDep, RegistryDep, TemplatesDep
+from app.deps import QueueDep, RegistryDep, TemplatesDep, in_turn
 from app.errors import RequestError
 from app.jobs.queue import JobQueue
 from app.registry import Registry
@@ -51,29 +53,34 @@ ENDINGS = {"html": "html", "markdown": "md", "json": "json"}
         **refusals({404: "There is no such run.", 503: "A run's folder is broken."}),
     },
 )
-def get_report(
+async def get_report(
+    request: Request,
     registry: RegistryDep,
     queue: QueueDep,
     runs: Runs = [],  # noqa: B006 (FastAPI copies it)
     reference: Reference = None,
     format: Format = "json",
-) -> Any:
+) -> Response:
     """Runs against one of them, with what was expected of each and a sample at the same seed.
 
     For each: what was changed, losses and time, cost against gain, its loss curve, hypothesis,
     outcome and verdict.
     """
-    report = _report(registry, queue, _ids(runs), reference)
-    if format == "json":
-        return report
-    content = html.document(report) if format == "html" else markdown.whole(report)
-    name = _file_name(report, format)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, headers=headers, media_type=MEDIA[format])
+
+    def make() -> Response:
+        report = _report(registry, queue, _ids(runs), reference)
+        if format == "json":
+            return Response(report.model_dump_json(), media_type="application/json")
+        content = html.document(report) if format == "html" else markdown.whole(report)
+        name = _file_name(report, format)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(content, headers=headers, media_type=MEDIA[format])
+
+    return await in_turn(request, request.app.state.reports, make)
 
 
 @router.get("/runs/report", include_in_schema=False)
-def report_page(
+async def report_page(
     request: Request,
     registry: RegistryDep,
     queue: QueueDep,
@@ -81,7 +88,18 @@ def report_page(
     runs: Runs = [],  # noqa: B006
     reference: Reference = None,
 ) -> HTMLResponse:
-    chosen = _ids(runs)
+    make = partial(_page, request, registry, queue, templates, _ids(runs), reference)
+    return await in_turn(request, request.app.state.reports, make)
+
+
+def _page(
+    request: Request,
+    registry: Registry,
+    queue: JobQueue,
+    templates: Jinja2Templates,
+    chosen: list[str],
+    reference: str | None,
+) -> HTMLResponse:
     known = [run.config for run in registry.runs()]
     context: dict[str, Any] = {"words": words, "known": known, "chosen": chosen}
     context["reference_id"] = reference

@@ -5,6 +5,7 @@ to its browser. What it cannot do is send another name than its own. An address 
 cannot be pointed elsewhere, so addresses are always right.
 """
 
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 
@@ -13,6 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import UnknownHost
 from app.security.refusal import refuse
+
+# What a browser sends, and nothing that only begins like it.
+HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@/]+))(?::[0-9]*)?", re.IGNORECASE)
 
 
 class KnownHosts:
@@ -44,10 +48,12 @@ class KnownHosts:
 
 
 def host_name(host: str) -> str:
-    """The name or address in a `Host` header, without its port: `[::1]:8000` -> `::1`."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower().rstrip(".")
+    """The name or address in a `Host` header, without its port: `[::1]:8000` -> `::1`.
+
+    What is not written as it should be comes back as it is, which is neither.
+    """
+    found = HOST.fullmatch(host)
+    return (found["v6"] or found["name"].lower().rstrip(".")) if found else host
 
 
 def _is_address(name: str) -> bool:

@@ -1,4 +1,9 @@
-"""Nothing is changed for a page of another site, which a browser sends along unasked (CSRF)."""
+"""Nothing is done for a page of another site, which a browser sends along unasked (CSRF).
+
+What only looks changes nothing, but may take work: a page that shows a hundred exports as pictures
+learns nothing and keeps the server busy. So nothing becomes part of such a page either; only a
+link leads from it to here.
+"""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -10,10 +15,12 @@ from app.errors import ForeignPage
 from app.security.refusal import refuse
 
 SAFE = {"GET", "HEAD", "OPTIONS"}  # they change nothing
+OWN = {"same-origin", "none"}  # `none`: typed, or from a bookmark
+LINK = ("navigate", "document")
 
 
 class OwnPagesOnly:
-    """Refuses to change anything for a page that is neither ours nor of one of `origins`.
+    """Refuses to do anything for a page that is neither ours nor of one of `origins`.
 
     Browsers name the page's site in `Origin`, which no page can alter; where that is missing,
     `Sec-Fetch-Site` tells. Programs send neither and pass.
@@ -23,8 +30,7 @@ class OwnPagesOnly:
         self.app, self._origins = app, frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        changes = scope["type"] == "http" and scope["method"] not in SAFE
-        if not changes or self._is_welcome(Headers(scope=scope)):
+        if scope["type"] != "http" or self._is_welcome(scope["method"], Headers(scope=scope)):
             return await self.app(scope, receive, send)
         message = (
             "a page of another site may not send this; use Sidelight's own pages, or add the site "
@@ -33,11 +39,21 @@ class OwnPagesOnly:
         error = ForeignPage(message, param="Origin", code="foreign_page")
         await refuse(error, scope, receive, send)
 
-    def _is_welcome(self, headers: Headers) -> bool:
-        origin = headers.get("origin")
+    def _is_welcome(self, method: str, headers: Headers) -> bool:
+        origin, is_own = headers.get("origin"), headers.get("sec-fetch-site", "none") in OWN
+        if origin in self._origins:
+            return True
+        if method in SAFE:
+            return is_own or _is_link(headers)
         if origin is None:
-            return headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
-        return origin in self._origins or _host_of(origin) == headers.get("host", "").lower()
+            return is_own
+        return _host_of(origin) == headers.get("host", "").lower()
+
+
+def _is_link(headers: Headers) -> bool:
+    """Whether the whole page is left for the answer."""
+    mode, place = LINK
+    return (headers.get("sec-fetch-mode", mode), headers.get("sec-fetch-dest", place)) == LINK
 
 
 def _host_of(origin: str) -> str | None:

@@ -2,7 +2,7 @@
 import { AXIS_TEXTS, place } from "./curve_axis.js";
 import { rangeToGive } from "./kept_zoom.js";
 import { lossUnit } from "./losses.js";
-import { colour, draw } from "./plotly.js";
+import { asWritten, colour, draw } from "./plotly.js";
 import { runColour, runDash } from "./run_look.js";
 import { smoothed } from "./smoothing.js";
 
@@ -130,12 +130,13 @@ function tracesOf({ run, number }, { x, logX, smoothing }, loss, many) {
   const measured = metrics.map((metric) => metric[loss]);
   const validation = loss === "val_loss";
   const dash = validation ? runDash(number) : "dot";
+  const title = asWritten(run.title);
   const line = { color: runColour(number), width: validation ? (many ? 1.4 : 2.4) : 1, dash };
   const trace = {
     type: "scatter",
     mode: metrics.length > 1 ? "lines" : "markers",
     uid: `${run.id} ${loss}`,
-    name: validation ? run.title : `${run.title}, training`,
+    name: validation ? title : `${title}, training`,
     showlegend: validation,
     legendgroup: run.id,
     legendrank: validation ? 1 : 2, // also the order of the lines in the label

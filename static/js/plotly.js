@@ -75,6 +75,15 @@ export async function picture(data, layout, { format, width, height }) {
 }
 
 /**
+ * Plotly reads tags in the texts that it is given: a link in a title would become one.
+ * @param {string} text
+ * @returns {string} of which Plotly makes that text, letter by letter
+ */
+export function asWritten(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+/**
  * @param {string} name of a custom property, such as "--ink"
  * @returns {string} its value in the theme of the moment
  */

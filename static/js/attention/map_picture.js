@@ -1,6 +1,6 @@
 // The chosen map as a picture to keep: with its title, its axes named, and the scale beside it.
 
-import { colour, picture } from "../plotly.js";
+import { asWritten, colour, picture } from "../plotly.js";
 import { labels } from "./map_files.js";
 
 const SIZE = 900;
@@ -36,7 +36,7 @@ function layout(title, tokens) {
   const shown = labels(tokens, SIZE - MARGIN.t, SHORTEST_LABEL);
   const axis = {
     tickvals: shown.map(({ place }) => place),
-    ticktext: shown.map(({ text }) => text),
+    ticktext: shown.map(({ text }) => asWritten(text)),
     tickfont: { family: colour("--mono"), size: shown.length > 60 ? 9 : 12 },
     tickangle: 0,
     showgrid: false,
@@ -48,7 +48,7 @@ function layout(title, tokens) {
     margin: MARGIN,
     xaxis: { ...axis, side: "top", range: [-0.5, end], title: { text: "key: looked at" } },
     yaxis: { ...axis, range: [end, -0.5], title: { text: "query: looks" } },
-    title: { text: title, x: 0.5, y: 0.97, yanchor: "top", font: { size: 18 } },
+    title: { text: asWritten(title), x: 0.5, y: 0.97, yanchor: "top", font: { size: 18 } },
     font: { color: colour("--ink") },
     paper_bgcolor: colour("--map-0"),
   };

@@ -50,7 +50,7 @@ export class TokenPanel {
     if (!maps) {
       const { read } = this.context.state;
       this.#part("waiting").textContent = read
-        ? "Waiting for the maps above…"
+        ? "It shows the maps above, once they are there."
         : "Type a text to see it read.";
       this.#drawn = "";
       return;

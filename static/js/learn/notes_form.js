@@ -124,7 +124,7 @@ export class NoteForm {
     }
     const field = error.status === 422 ? fieldOf(this.#form, error.param) : null;
     if (field) showProblem(field, error.reason, { aloud: true });
-    else this.#say(`Not saved. ${error.message}`);
+    else this.#say(`Not saved: ${error.message}`);
   }
 
   /** Somebody else was quicker. From here on, saving is to replace what they wrote. @param {Run} run */

@@ -1,7 +1,7 @@
 // Minutes of training against validation loss, a point for each run.
 
 import { bitsPerCharacter, isMeasured, perCharacter } from "../losses.js";
-import { colour, draw } from "../plotly.js";
+import { asWritten, colour, draw } from "../plotly.js";
 import { runColour } from "../run_look.js";
 import { sentence } from "./cost_gain.js";
 import { labelPlaces } from "./label_places.js";
@@ -89,10 +89,10 @@ function trace(element, dots, reference, ranges, logX) {
     mode: dots.length > MANY ? "markers" : "markers+text",
     x: dots.map(({ x }) => x),
     y: dots.map(({ y }) => y),
-    text: dots.map(({ run }, i) => (places[i] ? run.title : "")),
+    text: dots.map(({ run }, i) => (places[i] ? asWritten(run.title) : "")),
     textposition: places.map((where) => where ?? "middle center"),
     textfont: { color: colour("--ink") },
-    hovertext: dots.map(({ words }) => broken(words)),
+    hovertext: dots.map(({ words }) => broken(asWritten(words))),
     hovertemplate: "%{hovertext}<br>%{x:.3~g} minutes, %{y:.4f}<extra></extra>",
     cliponaxis: false,
     marker: {

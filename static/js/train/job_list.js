@@ -77,6 +77,8 @@ class JobRow {
   /** @type {Job | null} */
   #job = null;
   #onDone;
+  /** Why the last click did nothing, said until the next one. */
+  #refusal = "";
 
   /** @param {() => void} onDone */
   constructor(onDone) {
@@ -102,7 +104,7 @@ class JobRow {
     part(this.element, "about").textContent = about(job);
     part(this.element, "time").textContent = time(job);
     this.#showProgress(job);
-    this.#showMessage(job.message);
+    this.#showMessage(this.#refusal || job.message);
     this.#showActions(job);
   }
 
@@ -139,6 +141,7 @@ class JobRow {
     if (!this.#job) return;
     const button = /** @type {HTMLButtonElement} */ (part(this.element, name));
     button.disabled = true;
+    this.#refusal = "";
     try {
       await ACTIONS[name](this.#job.id);
       this.#onDone();
@@ -147,6 +150,7 @@ class JobRow {
       this.#showMessage(message);
       // The server knows of a later state than this page does.
       if (error instanceof ApiError && [404, 409].includes(error.status)) this.#onDone();
+      else this.#refusal = message;
     } finally {
       button.disabled = false;
     }

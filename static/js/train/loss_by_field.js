@@ -1,5 +1,5 @@
 // What one setting of a sweep does to the loss: a point for each run.
-import { colour, draw } from "../plotly.js";
+import { asWritten, colour, draw } from "../plotly.js";
 import { fieldName } from "./sweep_table.js";
 
 /**
@@ -65,7 +65,7 @@ function points(places, entries) {
     mode: "markers",
     x: places,
     y: entries.map(({ val_loss }) => val_loss),
-    text: entries.map(({ job }) => (job.title || job.run_id).replace(": ", ":<br>")),
+    text: entries.map(({ job }) => asWritten(job.title || job.run_id).replace(": ", ":<br>")),
     hovertemplate: "%{text}<br>validation loss %{y:.4f}<extra></extra>",
     marker: {
       color: entries.map((_, i) => colour(i === 0 ? "--run-1" : "--run-2")),

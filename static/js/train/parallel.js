@@ -3,7 +3,7 @@
 // Plotly's own trace for them compiles its WebGL code from strings, which the pages' security
 // policy refuses; lines in a common figure show the same, and are sharp in print.
 
-import { colour, draw } from "../plotly.js";
+import { asWritten, colour, draw } from "../plotly.js";
 import { fieldAxis, roundTicks } from "./field_axis.js";
 import { fieldName } from "./sweep_table.js";
 
@@ -165,7 +165,7 @@ function line(entry, columns, { strong, best }) {
     type: "scatter",
     mode: "lines+markers",
     uid: entry.job.id,
-    name: (entry.job.title || entry.job.run_id).replace(": ", ":<br>"),
+    name: asWritten(entry.job.title || entry.job.run_id).replace(": ", ":<br>"),
     x: columns.map((_, i) => i),
     y: columns.map((column) => share(column, entry)),
     opacity: strong ? 1 : FAINT,

@@ -29,6 +29,8 @@ export class SweepView {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #drawn = "";
+  /** Why it was not cancelled, said until the next click. */
+  #refusal = "";
   #pageTitle = document.title;
 
   /** @param {HTMLElement} element with the parts of _partials/sweep_view.html */
@@ -61,7 +63,7 @@ export class SweepView {
   close() {
     this.#id = "";
     this.#sweep = null;
-    this.#drawn = "";
+    this.#refusal = this.#drawn = "";
     this.#request?.abort();
     clearTimeout(this.#timer);
     this.table.clear();
@@ -106,7 +108,7 @@ export class SweepView {
   #show(sweep) {
     const before = this.#sweep;
     this.#sweep = sweep;
-    this.#say("");
+    this.#say(this.#refusal);
     this.#part("waiting").hidden = true;
     this.#part("sweep").hidden = false;
     this.#part("title").textContent = sweep.title || sweep.id;
@@ -211,11 +213,13 @@ export class SweepView {
   async #cancel() {
     const button = /** @type {HTMLButtonElement} */ (this.#part("cancel"));
     button.disabled = true;
+    this.#refusal = "";
     try {
       await cancelSweep(this.#id);
       void this.#load();
     } catch (error) {
-      this.#say(/** @type {Error} */ (error).message);
+      this.#refusal = /** @type {Error} */ (error).message;
+      this.#say(this.#refusal);
     }
     button.disabled = false;
   }
