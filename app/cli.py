@@ -14,7 +14,7 @@ import typer
 
 from app import __version__
 from app.errors import RequestError
-from app.keys_command import keys
+from app.keys.command import keys
 from app.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from app.client_limits import ClientLimits, client_of
 from app.corpora import Corpora
 from app.engine import Engine
 from app.errors import ClientLeft
+from app.figures.loop_lag import LoopLag
+from app.figures.metrics import Metrics
 from app.jobs.admission import Admission
 from app.jobs.events import Watchers
 from app.jobs.queue import JobQueue
-from app.key_ring import KeyRing
-from app.key_tries import KeyTries
-from app.loop_lag import LoopLag
-from app.metrics import Metrics
+from app.keys.ring import KeyRing
+from app.keys.tries import KeyTries
 from app.patience import Patience, patient
 from app.readiness import Inspector
 from app.reading import Window

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from app.key_ring import KeyRing, UnreadableKeys
+from app.keys.ring import KeyRing, UnreadableKeys
 from app.security.binding import NEEDS_A_KEY, is_of_this_machine
 from app.settings import Settings
 from app.starting import CannotStart

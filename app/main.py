@@ -20,19 +20,19 @@ from app.deps import counted, counted_if_it_changes
 from app.engine import Engine
 from app.errors import add_error_handlers
 from app.export_archive import EXPORTS, Outgoing
+from app.figures.loop_lag import LoopLag
+from app.figures.metrics import Metrics
 from app.formulas import tex, tex_block
 from app.hidden_folder import remove_leftovers
 from app.jobs.admission import Admission, Most
 from app.jobs.events import Watchers
 from app.jobs.queue import JobQueue
-from app.key_ring import KeyRing
-from app.key_tries import KeyTries
+from app.keys.ring import KeyRing
+from app.keys.tries import KeyTries
 from app.learn.predictions import OrderLosses
 from app.logs.requests import RequestLog
 from app.logs.route_names import RouteNames
-from app.loop_lag import LoopLag
 from app.methods import Methods, allowed_methods
-from app.metrics import Metrics
 from app.openapi import describe
 from app.readiness import Inspector
 from app.reading import Reader

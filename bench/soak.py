@@ -19,7 +19,7 @@ The script fails unless
   last, once the server is warm; in the end all places, models and files are free again;
 - the event loop never works for longer than 50 ms before it looks again at what is due, and all
   that holds it up otherwise (other threads, locks) does so for over 50 ms in one look of a hundred
-  at most (see `app/loop_lag.py`).
+  at most (see `app/figures/loop_lag.py`).
 
 The clients are one process, of lower priority than the server's, on the same machine: how late the
 loop came (`soak_lag_…`) also holds how long others were in its way there.

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.key_ring import KeyRing
+from app.keys.ring import KeyRing
 from app.main import create_app
 from app.security.rights import RIGHTS, Right
 from app.settings import Settings

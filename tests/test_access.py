@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
-from app import key_ring
 from app.errors import Conflict
-from app.key_ring import FILE, KeyRing, UnreadableKeys, cookie_of
+from app.keys.ring import FILE, KeyRing, UnreadableKeys, cookie_of
 from app.security.access import COOKIE, local_address
 from app.security.hosts import KnownHosts
 from app.security.rights import needed_right

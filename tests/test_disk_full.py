@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.key_ring import KeyRing
+from app.keys.ring import KeyRing
 from app.main import create_app
 from app.settings import Settings
 from model.config import GPTConfig

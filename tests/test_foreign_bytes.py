@@ -18,7 +18,7 @@ from app.attention_wire import npy
 from app.corpora import ABOUT_FILE, Corpora
 from app.incoming_text import TEXT_FILE
 from app.jobs.events import Place
-from app.key_ring import FILE, KeyRing, UnreadableKeys
+from app.keys.ring import FILE, KeyRing, UnreadableKeys
 from app.main import create_app
 from app.settings import Settings
 from model.interop.errors import UnreadableModel

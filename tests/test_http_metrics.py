@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.gpu_figures import gpu_rows, gpus
+from app.figures.gpu import gpu_rows, gpus
 from app.jobs.launcher import OVER
 from app.main import create_app
 from app.registry import Registry

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from app.exposure import listen, require_protection
 from app.jobs.processes import Processes
-from app.key_ring import FILE
+from app.keys.ring import FILE
 from app.security.binding import is_of_this_machine
 from app.settings import Settings
 from app.starting import CannotStart

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app.loop_lag import Late, LoopLag
+from app.figures.loop_lag import Late, LoopLag
 from tests.conftest import on_a_loop
 
 HELD_UP_S = 0.2

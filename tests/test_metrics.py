@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics import SPEED_OVER_S, TOGETHER, TURN_S, WAIT_S, Metrics, Row, Speed
+from app.figures.metrics import SPEED_OVER_S, TOGETHER, TURN_S, WAIT_S, Metrics, Row, Speed
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "serving.md"
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.jobs.launcher import Status
-from app.key_ring import KeyRing, cookie_of
+from app.keys.ring import KeyRing, cookie_of
 from app.security.access import COOKIE
 from app.settings import Settings
 from tests.conftest import LiveServer

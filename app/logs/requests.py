@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.client_limits import client_of
-from app.http_figures import HttpFigures
+from app.figures.http import HttpFigures
 from app.logs.context import Asked, current, fields
 from app.logs.route_names import RouteNames
 from app.security.headers import SecurityHeaders

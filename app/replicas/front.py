@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.client_limits import ClientLimits, client_of
 from app.errors import DeadlinePassed, QueueFull, RequestError
-from app.metrics import CONTENT_TYPE
+from app.figures.metrics import CONTENT_TYPE
 from app.replicas.asgi import get
 from app.replicas.asked import Asked, again, needs_a_run, read, refusing, what_is_asked
 from app.replicas.figures import together

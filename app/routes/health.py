@@ -14,8 +14,8 @@ from app.deps import (
     RegistryDep,
 )
 from app.errors import EngineStopped, ErrorReply
-from app.figures import figures
-from app.metrics import CONTENT_TYPE
+from app.figures.metrics import CONTENT_TYPE
+from app.figures.read_off import figures
 from app.schemas import Health, Readiness
 
 router = APIRouter(tags=["Health"])

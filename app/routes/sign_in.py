@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import KeysDep, KeyTriesDep, TemplatesDep
 from app.errors import InvalidRequest, RequestError
-from app.key_ring import cookie_of
+from app.keys.ring import cookie_of
 from app.security.access import COOKIE, COOKIE_S, SIGN_IN, forget_cookie, local_address
 
 router = APIRouter(include_in_schema=False)

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.errors import RequestError
-from app.key_ring import KeyRing, UnreadableKeys
+from app.keys.ring import KeyRing, UnreadableKeys
 from app.security.rights import MEANING, RIGHTS, Right
 
 keys = typer.Typer(

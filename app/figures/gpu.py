@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from app.metrics import Row
+from app.figures.metrics import Row
 
 LIBRARY = "libnvidia-ml.so.1"
 OK = 0

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from app.client_limits import ClientLimits
 from app.engine import Engine
-from app.gpu_figures import gpu_rows
+from app.figures.gpu import gpu_rows
+from app.figures.loop_lag import LoopLag
+from app.figures.metrics import Row
 from app.jobs.launcher import OVER
 from app.jobs.queue import JobQueue
-from app.loop_lag import LoopLag
-from app.metrics import Row
 from app.registry import Registry
 
 

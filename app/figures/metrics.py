@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from app import __version__
 from app.client_limits import Limit
-from app.http_figures import HttpFigures
-from app.loop_lag import Late
+from app.figures.http import HttpFigures
+from app.figures.loop_lag import Late
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 
