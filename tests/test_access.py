@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
 from app.errors import Conflict
+from app.keys import ring as key_ring
 from app.keys.ring import FILE, KeyRing, UnreadableKeys, cookie_of
 from app.security.access import COOKIE, local_address
 from app.security.hosts import KnownHosts
