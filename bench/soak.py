@@ -15,8 +15,9 @@ The script fails unless
 - no request takes longer than a generous bound, and nothing is logged as an error;
 - each text is, byte by byte, that of the same request alone, which was asked for before; the text
   of a client that has left is how that begins;
-- memory, open files and threads do not grow by more than their noise from the first third to the
-  last, once the server is warm; in the end all places, models and files are free again;
+- memory, open files and threads do not grow by more than twice their noise (or 5 %, or five) from
+  the first third to the last, once the server is warm; in the end all places, models and files are
+  free again;
 - the event loop works for longer than 50 ms before it looks again at what is due in one look of a
   thousand at most, which is Python's collector, and never for 100 ms; and all that holds it up
   otherwise (other threads, locks) does so for over 50 ms in one look of a hundred at most (see

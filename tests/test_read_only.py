@@ -127,7 +127,7 @@ def test_it_writes_trains_and_imports(
     assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
     mounted = Path(f"/proc/{process.pid}/mounts").read_text()
     assert re.search(r"^\S+ / \S+ ro\b", mounted, re.MULTILINE)
-    for place in (ROOT / "written", Path("/written"), Path("/var/tmp/written")):
+    for place in (ROOT / "written", Path("/written"), Path("/var/lib/written")):
         command = ["nsenter", "-t", str(process.pid), "-m", "touch", str(place)]
         told = subprocess.run(command, capture_output=True, text=True)
         assert "Read-only file system" in told.stderr, f"{place} could be written, by root"
