@@ -160,6 +160,20 @@ def test_a_dropped_folder_is_packed_and_comes_in_as_it_was(
     assert texts[0]["choices"] == texts[1]["choices"]
 
 
+def test_files_that_were_chosen_before_the_page_knows_the_runs_are_judged_then(
+    page: Page, server: LiveServer
+) -> None:
+    held: list[Route] = []
+    page.route("**/api/corpora", lambda route: held.append(route))
+    with page.expect_request("**/api/corpora"):
+        panel = opened(page, server)
+    config = server.app.state.settings.checkpoints / "baseline" / "config.json"
+    choose(panel, [config, config.with_name("model.safetensors")])
+    expect(panel.get_by_label("Run id")).to_have_value("baseline")
+    held[0].continue_()
+    expect(panel.get_by_role("alert").first).to_contain_text("There is a run baseline already")
+
+
 def refuse(page: Page, status: int, param: str | None, message: str) -> None:
     """Send the form to a server that answers so."""
 

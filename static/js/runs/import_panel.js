@@ -95,6 +95,9 @@ export class ImportPanel {
       this.#maxBytes = max_import_bytes;
       this.#part("limit").textContent = bytes(max_import_bytes);
       this.#alert("");
+      // Files may have been chosen before the answer.
+      this.#complain("file", this.#fileProblem());
+      this.#complain("id", this.#fields.idProblem);
     } catch (error) {
       this.#alert(/** @type {Error} */ (error).message);
     }
