@@ -4,8 +4,8 @@ All are coroutines, as FastAPI hands each plain function to a thread, which cost
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -31,6 +31,7 @@ from app.keys.tries import KeyTries
 from app.patience import Patience, patient
 from app.readiness import Inspector
 from app.reading import Window
+from app.receiving import Uploads
 from app.registry import LoadedRun, Registry
 from app.settings import Settings
 from app.sse import unless_client_leaves
@@ -133,6 +134,13 @@ async def counted_if_it_changes(request: Request) -> None:
         await counted(request)
 
 
+async def one_upload(request: Request) -> AsyncIterator[None]:
+    """One of those that may come in at once, until it has been answered. Raises ServerLimit."""
+    uploads: Uploads = request.app.state.uploads
+    with uploads.one():
+        yield
+
+
 def _client(request: Request) -> str:
     return client_of(request.client.host if request.client else "")
 
@@ -169,23 +177,45 @@ def borrow(
 async def ask_run(
     request: Request, run_id: str, step: int | None, work: Callable[[LoadedRun], Reply]
 ) -> Reply:
-    """Do `work` with a loaded run, in a thread, as one of the few that look into runs at a time."""
+    """Do `work` with a loaded run, in a thread, as one of the few that look into runs at a time.
+
+    Raises as `in_a_thread`.
+    """
     state = request.app.state
-    async with borrow(state.registry, run_id, step) as loaded:
-        return await in_turn(request, state.inspections, partial(work, loaded))
+    async with turn(request, state.inspections), borrow(state.registry, run_id, step) as loaded:
+        return await in_a_thread(request, partial(work, loaded))
 
 
 async def in_turn(request: Request, few: CapacityLimiter, work: Callable[[], Reply]) -> Reply:
-    """Do `work` in a thread, once fewer than `few` others are at it.
+    """Do `work` in a thread, once fewer than `few` others are at it. Raises as `in_a_thread`."""
+    async with turn(request, few):
+        return await in_a_thread(request, work)
 
-    Raises ClientLeft as soon as nobody waits for it any more, DeadlinePassed for what takes longer
-    than it may.
+
+@asynccontextmanager
+async def turn(request: Request, few: CapacityLimiter) -> AsyncIterator[None]:
+    """Wait until fewer than `few` others are in such a block.
+
+    A model is borrowed only then: those that are on loan all take memory. Raises ClientLeft as soon
+    as nobody waits for it any more.
     """
     place = object()
     try:
         few.acquire_on_behalf_of_nowait(place)
     except WouldBlock:
         await _unless_left(request, few.acquire_on_behalf_of(place))
+    try:
+        yield
+    finally:
+        few.release_on_behalf_of(place)
+
+
+async def in_a_thread(request: Request, work: Callable[[], Reply]) -> Reply:
+    """Do `work` in a thread.
+
+    Raises ClientLeft as soon as nobody waits for it any more, DeadlinePassed for what takes longer
+    than it may.
+    """
     patience = Patience(request.app.state.settings.analysis_seconds)
     with patient(patience):
         working = asyncio.create_task(anyio.to_thread.run_sync(work))
@@ -194,7 +224,6 @@ async def in_turn(request: Request, few: CapacityLimiter, work: Callable[[], Rep
     finally:
         patience.end()
         await asyncio.gather(working, return_exceptions=True)  # a thread cannot be cancelled
-        few.release_on_behalf_of(place)
 
 
 async def _unless_left(request: Request, work: Coroutine[Any, Any, Reply]) -> Reply:

@@ -1,10 +1,8 @@
 """Puts the app together."""
 
-import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
 
 import anyio
 import torch
@@ -14,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app import __version__
+from app.arenas import share_arenas
 from app.client_limits import ClientLimits
 from app.corpora import Corpora
 from app.deps import counted, counted_if_it_changes
@@ -23,6 +22,7 @@ from app.export_archive import EXPORTS, Outgoing
 from app.figures.loop_lag import LoopLag
 from app.figures.metrics import Metrics
 from app.formulas import tex, tex_block
+from app.full_collections import FullCollections, set_aside
 from app.hidden_folder import remove_leftovers
 from app.jobs.admission import Admission, Most
 from app.jobs.events import Watchers
@@ -36,6 +36,7 @@ from app.methods import Methods, allowed_methods
 from app.openapi import describe
 from app.readiness import Inspector
 from app.reading import Reader
+from app.receiving import Uploads
 from app.registry import Registry
 from app.routes import (
     analysis,
@@ -200,16 +201,7 @@ def _warm_up() -> None:
     from model.kernels.warming import warm  # half a second, and nobody waits for it yet
 
     warm()
-    _spare_the_collector("warm")
-
-
-@cache
-def _spare_the_collector(_moment: str) -> None:
-    """Of what all has been imported by now; only once at each moment in a process.
-
-    While it looks through everything no other thread runs, a quarter of a second without this.
-    """
-    gc.freeze()
+    set_aside("warm")
 
 
 def _make_readers(app: FastAPI, settings: Settings) -> None:
@@ -230,6 +222,7 @@ def _make_readers(app: FastAPI, settings: Settings) -> None:
     app.state.engine = Engine(
         settings.max_active, settings.max_waiting, app.state.metrics, warm_up=_warm_up
     )
+    app.state.uploads = Uploads(settings.max_uploads)
     app.state.inspections = anyio.CapacityLimiter(INSPECTIONS_AT_ONCE)
     app.state.outgoing = Outgoing(settings.answers_mb * 10**6)
     app.state.reports = anyio.CapacityLimiter(REPORTS_AT_ONCE)
@@ -274,7 +267,8 @@ def _make_jobs(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    _spare_the_collector("started")
+    share_arenas()
+    set_aside("started")
     torch.set_num_threads(settings.threads)
     # The engine waits for the interpreter after each turn, and the event loop may be busy with the
     # streams: let it in ten times as soon as Python would.
@@ -286,8 +280,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.queue.start()
     app.state.loop_lag = LoopLag(app.state.metrics.loop_was_late)
     try:
-        async with app.state.loop_lag:
-            yield
+        with FullCollections():
+            async with app.state.loop_lag:
+                yield
     finally:
         await anyio.to_thread.run_sync(app.state.queue.close)
         await anyio.to_thread.run_sync(app.state.engine.close)

@@ -3,24 +3,33 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
 from app.patience import patient
 from model.attention import Kind, layer_maps
 from model.gpt import GPT
 
+MOST = 1000  # readings, as very many of short texts would fit
+
 Reading = tuple[tuple[int, ...], Kind]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry:
+    """Maps on their way, then one tensor (L, H, T, T): Python's collector looks at every tensor."""
+
     used: int
-    size: int = 0
-    maps: Future[list[Tensor]] = field(default_factory=Future)
+    coming: Future[list[Tensor]] | None
+    maps: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        return 0 if self.maps is None else self.maps.nbytes
 
 
 class RecentMaps:
@@ -41,41 +50,48 @@ class RecentMaps:
         reading = tuple(ids), kind
         with self._lock:
             readings = self._models.setdefault(model, {})
-            is_new = reading not in readings
-            entry = readings.setdefault(reading, _Entry(0))
+            entry = readings.get(reading)
+            if is_new := entry is None:
+                entry = readings[reading] = _Entry(0, Future())
             entry.used = next(self._clock)
+            coming, maps = entry.coming, entry.maps
+        if maps is not None:
+            return list(maps)
+        assert coming
         if is_new:
-            self._work_out(model, reading, entry)
-        return entry.maps.result()
+            self._work_out(model, reading, entry, coming)
+        return coming.result()
 
     def bytes(self) -> int:
         """How much is kept."""
         with self._lock:
             return sum(entry.size for *_, entry in self._entries())
 
-    def _work_out(self, model: GPT, reading: Reading, entry: _Entry) -> None:
+    def _work_out(
+        self, model: GPT, reading: Reading, entry: _Entry, coming: Future[list[Tensor]]
+    ) -> None:
         try:
             with patient(None):
-                maps = layer_maps(model, *reading)
+                maps = torch.stack(layer_maps(model, *reading))
         except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
             with self._lock:
                 del self._models[model][reading]
-            entry.maps.set_exception(error)
+            coming.set_exception(error)
         else:
             with self._lock:
-                entry.size = sum(layer.nbytes for layer in maps)
+                entry.coming, entry.maps = None, maps
                 self._tidy()
-            entry.maps.set_result(maps)
+            coming.set_result(list(maps))
 
     def _tidy(self) -> None:
-        entries = sorted(self._entries(), key=lambda each: each[-1].used)
-        total = sum(entry.size for *_, entry in entries)
-        for readings, reading, entry in entries:
-            if total <= self._budget:
+        kept = [each for each in self._entries() if each[-1].coming is None]
+        kept.sort(key=lambda each: each[-1].used)
+        total = sum(entry.size for *_, entry in kept)
+        for place, (readings, reading, entry) in enumerate(kept):
+            if total <= self._budget and len(kept) - place <= MOST:
                 return
-            if entry.size:  # else it is still being worked out
-                del readings[reading]
-                total -= entry.size
+            del readings[reading]
+            total -= entry.size
 
     def _entries(self) -> list[tuple[dict[Reading, _Entry], Reading, _Entry]]:
         return [

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
         1_000_000_000, ge=1, description="Largest model to bring in, unpacked as well."
     )
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest text to upload.")
+    max_uploads: int = Field(
+        8, ge=0, description="Texts and models that may come in at once; 0 for any number."
+    )
     analysis_seconds: float = Field(
         120,
         gt=0,

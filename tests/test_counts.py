@@ -1,6 +1,8 @@
 """How many there may be of everything that a client can make: one more is refused, and says why."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.hidden_folder import HIDDEN
 from app.jobs.queue import JobQueue
 from app.main import create_app
 from app.settings import Settings
@@ -103,6 +106,33 @@ def test_bytes_of_all_texts(tmp_path: Path) -> None:
         assert f"{2 * len(TEXT):,} bytes" in told
         folders = {each.name for each in (tmp_path / "data" / "corpora").iterdir()}
         assert folders == {"text-0"}
+
+
+def test_uploads_that_come_in(shared_checkpoints: Path, tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slowly(number: int) -> Iterator[bytes]:
+        yield TEXT.encode()
+        go_on.wait(20)
+        yield str(number).encode()
+
+    def slow_upload(number: int) -> int:
+        content = slowly(number)
+        return httpx.post(f"{server.url}/api/corpora?name={number}", content=content).status_code
+
+    settings = Settings(checkpoints=shared_checkpoints, data=tmp_path, max_uploads=2)
+    with LiveServer(settings) as server, ThreadPoolExecutor(2) as pool:
+        try:
+            coming = [pool.submit(slow_upload, number) for number in range(2)]
+            wait_until(lambda: len(list(tmp_path.glob(f"corpora/{HIDDEN}*"))) == 2)
+            for path in ("/api/corpora", "/api/runs"):
+                told = refused(server.http.post(path, content=TEXT), 503, "too_many_uploads")
+                assert "2 uploads" in told
+            assert server.http.get("/api/corpora").status_code == 200, "a look is free"
+        finally:
+            go_on.set()
+        assert [each.result() for each in coming] == [201, 201]
+        assert server.http.post("/api/corpora", content=TEXT + "2").status_code == 201
 
 
 def test_requests_of_a_minute_that_change_something(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,29 @@ def test_what_is_larger_than_the_cache_is_answered_and_not_kept(model: GPT) -> N
     maps = torch.stack(recent.of(model, [0, 1, 2, 3], "raw"))
     assert torch.equal(maps, attention_maps(model, [0, 1, 2, 3]))
     assert recent.bytes() == 0
+
+
+def test_of_very_many_short_texts_only_the_last_are_kept(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.recent_maps.MOST", 3)
+    recent, calls = RecentMaps(10**9), counted(model)
+    for first in range(5):
+        recent.of(model, [first, 1, 2, 3], "raw")
+    assert recent.bytes() == 3 * SIZE
+    recent.of(model, [2, 1, 2, 3], "raw")
+    assert len(calls) == 5
+
+
+def test_what_is_kept_is_no_work_for_pythons_collector(model: GPT) -> None:
+    recent = RecentMaps(10**9)
+    recent.of(model, [0], "raw")
+    gc.collect()
+    before = len(gc.get_objects())
+    for first, second in product(range(9), range(9)):
+        recent.of(model, [first, second], "raw")
+    gc.collect()
+    assert len(gc.get_objects()) - before < 3 * 81
 
 
 def test_maps_go_with_their_model(model: GPT) -> None:

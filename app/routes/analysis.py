@@ -26,7 +26,7 @@ from app.attention_schemas import (
     RolesReply,
     RolesRequest,
 )
-from app.deps import ask_reader, borrow, in_turn
+from app.deps import ask_reader, borrow, in_a_thread, turn
 
 router = APIRouter(prefix="/api/attention", tags=["Attention"])
 
@@ -54,7 +54,7 @@ async def compare_heads(body: ComparisonRequest, request: Request) -> Comparison
     Both see as much of the text's end as the shorter of their contexts takes.
     """
     state = request.app.state
-    async with AsyncExitStack() as borrowed:
+    async with turn(request, state.inspections), AsyncExitStack() as borrowed:
         lent = []
         for name, side in (("a", body.a), ("b", body.b)):
             with of_side(name):
@@ -62,7 +62,7 @@ async def compare_heads(body: ComparisonRequest, request: Request) -> Comparison
                 lent.append(await borrowed.enter_async_context(run))
         a, b = lent
         work = partial(compare, a, b, body, state.reader)
-        return await in_turn(request, state.inspections, work)
+        return await in_a_thread(request, work)
 
 
 @router.post(

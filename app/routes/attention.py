@@ -2,7 +2,6 @@
 
 import math
 
-import anyio
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
@@ -10,9 +9,10 @@ from app import examples
 from app.answers import BYTES, RUN
 from app.attention_schemas import AttentionReply, AttentionRequest
 from app.attention_wire import compact, gzipped, npy
-from app.deps import RegistryDep, SettingsDep, borrow, in_turn
+from app.deps import SettingsDep, ask_run
 from app.inspection import Inspection, inspect
 from app.reading import Reader, check_size
+from app.registry import LoadedRun
 from app.settings import Settings
 
 JSON = "application/json"
@@ -51,21 +51,19 @@ RESPONSES = RUN | {
     openapi_extra=examples.of_request(examples.ATTENTION_REQUESTS),
 )
 async def read_attention(
-    body: AttentionRequest, request: Request, registry: RegistryDep, settings: SettingsDep
+    body: AttentionRequest, request: Request, settings: SettingsDep
 ) -> Response:
     """How much each token looks at itself and each one before it, in every head.
 
     Of kind `raw` the numbers are the softmax of the forward pass that also writes text. Of a text
     longer than the context only the end is seen; `text_offset` tells how much was left out.
     """
-    limiter: anyio.CapacityLimiter = request.app.state.inspections
     reader: Reader = request.app.state.reader
-    async with borrow(registry, body.run, body.step) as loaded:
 
-        def work() -> Response:
-            return _encoded(inspect(loaded, body, reader), request.headers, settings)
+    def work(loaded: LoadedRun) -> Response:
+        return _encoded(inspect(loaded, body, reader), request.headers, settings)
 
-        return await in_turn(request, limiter, work)
+    return await ask_run(request, body.run, body.step, work)
 
 
 def _encoded(seen: Inspection, headers: Headers, settings: Settings) -> Response:

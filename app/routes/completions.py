@@ -10,10 +10,11 @@ from starlette.requests import ClientDisconnect
 from app import examples
 from app.answers import Answers, refusals
 from app.completion import Answer
-from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow, in_turn
+from app.deps import EngineDep, PlacesDep, RegistryDep, SettingsDep, borrow, in_a_thread, turn
 from app.errors import UnknownRun
 from app.logs.context import note
 from app.prompting import read_prompts, scores_prompts, tasks
+from app.registry import LoadedRun, Registry
 from app.schemas import Completion, CompletionRequest
 from app.sse import EventStream, unless_client_leaves
 from app.writing import Writing
@@ -65,15 +66,13 @@ async def create_completion(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(places(body.texts))
-        try:
-            loaded = await stack.enter_async_context(borrow(registry, body.model, body.step))
-        except UnknownRun as error:
-            raise _as_openai(error) from None
-        read = partial(read_prompts, body, loaded)
         if scores_prompts(body):  # which takes as long as an analysis does
-            prompts = await in_turn(request, request.app.state.inspections, read)
+            async with turn(request, request.app.state.inspections):
+                loaded = await _borrow(stack, registry, body)
+                prompts = await in_a_thread(request, partial(read_prompts, body, loaded))
         else:
-            prompts = await run_in_threadpool(read)
+            loaded = await _borrow(stack, registry, body)
+            prompts = await run_in_threadpool(read_prompts, body, loaded)
         batch = await run_in_threadpool(loaded.batch)
         most_s = settings.max_seconds if body.max_time is None else body.max_time
         writing = engine.submit(
@@ -98,8 +97,11 @@ def _note_end(body: CompletionRequest, writing: Writing) -> None:
     note(run=body.model, texts=len(writing.texts), tokens=writing.drawn, finish=writing.ending)
 
 
-def _as_openai(error: UnknownRun) -> UnknownRun:
-    """What OpenAI's clients know an unknown model by."""
-    if error.param == "step":
-        return error
-    return UnknownRun(error.message, param="model", code="model_not_found")
+async def _borrow(stack: AsyncExitStack, registry: Registry, body: CompletionRequest) -> LoadedRun:
+    """Raises UnknownRun, of an unknown model as OpenAI's clients know it, or UnusableRun."""
+    try:
+        return await stack.enter_async_context(borrow(registry, body.model, body.step))
+    except UnknownRun as error:
+        if error.param == "step":
+            raise
+        raise UnknownRun(error.message, param="model", code="model_not_found") from None

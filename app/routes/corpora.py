@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from app import examples
 from app.answers import Answers, refusals
 from app.corpora import CorpusSummary
-from app.deps import CorporaDep, SettingsDep
+from app.deps import CorporaDep, SettingsDep, one_upload
 from app.errors import InvalidRequest, NoRoom
 from app.logs.context import note
 from app.receiving import receive
@@ -30,6 +30,7 @@ UPLOAD: Answers = {
         {
             413: "It is over the limit, which the message names.",
             422: "It is not UTF-8, or too little to learn from.",
+            503: "Too many come in just now; see `Retry-After`.",
             507: "The disk is full.",
         }
     ),
@@ -60,6 +61,7 @@ def list_corpora(corpora: CorporaDep, settings: SettingsDep) -> CorpusList:
     response_model=CorpusSummary,
     responses=UPLOAD,
     openapi_extra={"requestBody": BODY},
+    dependencies=[Depends(one_upload)],
 )
 async def upload_corpus(
     request: Request,

@@ -3,13 +3,21 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app.answers import BYTES, refusals
 from app.corpora import Corpora
-from app.deps import AdmissionDep, CorporaDep, ModelFilesDep, QueueDep, RegistryDep, SettingsDep
+from app.deps import (
+    AdmissionDep,
+    CorporaDep,
+    ModelFilesDep,
+    QueueDep,
+    RegistryDep,
+    SettingsDep,
+    one_upload,
+)
 from app.errors import InvalidRequest, NoRoom, UnknownCorpus
 from app.incoming_model import IncomingModel
 from app.logs.context import note
@@ -28,6 +36,7 @@ RESPONSES = refusals(
         409: "There is a run of that id.",
         413: "It is over the limit, which the message names.",
         422: "It cannot be read; `param` says what is wrong.",
+        503: "Too many come in just now; see `Retry-After`.",
         507: "The disk is full.",
     }
 )
@@ -44,6 +53,7 @@ BODY = {
     response_model=RunSummary,
     responses=RESPONSES,
     openapi_extra={"requestBody": BODY},
+    dependencies=[Depends(one_upload)],
 )
 async def import_run(
     request: Request,

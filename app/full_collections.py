@@ -1,0 +1,48 @@
+"""Keeps Python's full collections short: no other thread runs while one looks through everything.
+
+What has been set aside by `gc.freeze` is not looked through again. It still goes as soon as nothing
+refers to it, but for what refers to itself in a circle, which then stays for good: so this is done
+a few times only, ever more seldom, and right after a collection.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Self
+
+FIRST_S = 10.0
+
+
+@cache
+def set_aside(_moment: str) -> None:
+    """All that there is by now, mostly what was imported; only once at each moment in a process."""
+    gc.freeze()
+
+
+class FullCollections:
+    """While the `with` block lasts, sets aside what full collections have found to be in use.
+
+    The first time is after ten seconds, and each other when twice as long has gone by: caches,
+    models and figures come with the first requests of their kind.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        self._since = self._clock()
+        self._next_s = FIRST_S
+        gc.callbacks.append(self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._heard)
+
+    def _heard(self, phase: str, info: dict[str, Any]) -> None:
+        if phase == "start" or info["generation"] < 2:
+            return
+        passed_s = self._clock() - self._since
+        if passed_s >= self._next_s:
+            self._next_s = 2 * passed_s
+            gc.freeze()

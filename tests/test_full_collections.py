@@ -1,0 +1,38 @@
+"""What a server has gathered is set aside after its full collections, ever more seldom."""
+
+import gc
+
+import pytest
+
+from app.full_collections import FullCollections
+
+
+def test_full_collections_set_aside_what_there_is_ever_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, frozen = 100.0, []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(now - 100))
+    with FullCollections(lambda: now):
+        for second in range(1, 101):
+            now = 100.0 + second
+            for generation in (0, 1, 2):
+                gc.collect(generation)
+    assert frozen == [10, 20, 40, 80]
+    now = 1000.0
+    gc.collect()
+    assert len(frozen) == 4, "it no longer listens"
+
+
+def test_only_full_collections_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, frozen = 0.0, []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(now))
+    with FullCollections(lambda: now):
+        gc.disable()  # so that none comes by itself
+        try:
+            now = 60.0
+            gc.collect(1)
+            assert frozen == []
+            gc.collect()
+            assert frozen == [60]
+        finally:
+            gc.enable()
