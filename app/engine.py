@@ -195,7 +195,8 @@ class Engine:
         try:
             self._warm_up()
             self.is_warm = True
-            self._write_on()
+            while not self._closing:
+                self._go_on()
         except BaseException:
             log.exception("the engine has failed")
             with self._changed:
@@ -203,19 +204,17 @@ class Engine:
                 for text in list(self._all_texts()):
                     self._end(text, failure=EngineStopped(BROKEN))
 
-    def _write_on(self) -> None:
-        while True:
-            with self._changed:
-                self._expire()
-                if not (self._closing or self._turns):
-                    self._changed.wait(self._until_deadline())
-                if self._closing:
-                    return
-                if not self._turns:
-                    continue
-                turns = min(self._turns.values(), key=lambda turns: turns.had_s - turns.fair_s)
-                texts = tuple(turns.texts)
-            self._take_turn(turns, texts)
+    def _go_on(self) -> None:
+        """Take a turn or wait for one; whose it was is forgotten, or their models would stay."""
+        with self._changed:
+            self._expire()
+            if not (self._closing or self._turns):
+                self._changed.wait(self._until_deadline())
+            if self._closing or not self._turns:
+                return
+            turns = min(self._turns.values(), key=lambda turns: turns.had_s - turns.fair_s)
+            texts = tuple(turns.texts)
+        self._take_turn(turns, texts)
 
     def _take_turn(self, turns: _Turns, texts: Sequence[Text]) -> None:
         began = time.perf_counter()

@@ -148,10 +148,8 @@ class Writing:
         self, engine: Engine, tasks: Sequence[Task], deadline: float, together_s: float
     ) -> None:
         self._engine, self._together_s = engine, together_s
-        self._loop = asyncio.get_running_loop()
-        self._ready = asyncio.Event()
-        self._woken = threading.Event()
-        self.texts = [Text(task, deadline, self._wake) for task in tasks]
+        self._bell = Bell()
+        self.texts = [Text(task, deadline, self._bell.ring) for task in tasks]
 
     @property
     def drawn(self) -> int:
@@ -170,11 +168,10 @@ class Writing:
         """
         open_texts, before = dict(enumerate(self.texts)), 0.0
         while open_texts:
-            await self._ready.wait()
-            await asyncio.sleep(max(0.0, before + self._together_s - self._loop.time()))
-            before = self._loop.time()
-            self._woken.clear()
-            self._ready.clear()
+            await self._bell.rung()
+            await asyncio.sleep(max(0.0, before + self._together_s - time.monotonic()))
+            before = time.monotonic()
+            self._bell.still()
             for index, text in list(open_texts.items()):
                 # The end first: what was ready before it is then sure to be in `pieces`.
                 ended = text.ended
@@ -193,15 +190,37 @@ class Writing:
         """Stop whatever is still being written."""
         self._engine.cancel(self.texts)
 
-    def _wake(self) -> None:
+
+class Bell:
+    """Tells the event loop that a text has something to take.
+
+    It knows nothing of the texts: what refers to itself in a circle stays until Python looks for
+    such, and with a text stays its model.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rung = asyncio.Event()
+        self._pulled = threading.Event()
+
+    def ring(self) -> None:
         """From the engine's thread; once is enough until the event loop has looked."""
-        if self._woken.is_set():
+        if self._pulled.is_set():
             return
-        self._woken.set()
+        self._pulled.set()
         try:
-            self._loop.call_soon_threadsafe(self._ready.set)
+            self._loop.call_soon_threadsafe(self._rung.set)
         except RuntimeError:  # the loop has ended, and with it whoever was listening
             log.debug("nobody is left to hear of a token")
+
+    async def rung(self) -> None:
+        """Wait until it has been."""
+        await self._rung.wait()
+
+    def still(self) -> None:
+        """From now on it has not been; before the texts are looked at, or one would be missed."""
+        self._pulled.clear()
+        self._rung.clear()
 
 
 def _ending(text: Text) -> str:
