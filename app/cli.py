@@ -87,15 +87,17 @@ def serve(
         listener = listen(settings.host, settings.port)
     except CannotStart as error:
         _stop(str(error))
+    from app.logs.lines import told_on_stderr
     from app.replicas.cluster import NoCluster
     from app.serving import leave
     from app.serving import serve as serve_app
 
     try:
-        serve_app(listener, settings)
+        with told_on_stderr(settings):
+            serve_app(listener, settings)
+            leave()
     except (NoCluster, CannotStart) as error:
         _stop(str(error))
-    leave()
 
 
 @cli.command()
@@ -367,7 +369,8 @@ def _settings(checkpoints: Path | None) -> Settings:
 
 def _runs(out: Path | None) -> Path:
     """Where a new run's folder goes."""
-    return out or _settings(None).checkpoints
+    settings = _settings(None)  # also with `out`: where uploaded texts are is among them
+    return out or settings.checkpoints
 
 
 def _stop(message: str) -> NoReturn:

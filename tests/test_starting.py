@@ -1,12 +1,18 @@
 """What keeps a server from starting is one line that names the setting."""
 
+import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
+from app.settings import ROOT, Settings
+from app.starting import OTHERS, PREFIX, read_settings
 
 
 @pytest.mark.parametrize(
@@ -62,9 +68,73 @@ def test_an_address_of_another_machine_is_named(tmp_path: Path, monkeypatch) -> 
     assert refusal().endswith("; try another --host")
 
 
-def refusal() -> str:
+@pytest.mark.slow
+def test_a_misspelt_setting_stops_a_real_server(tmp_path: Path) -> None:
+    settings = {"DATA": str(tmp_path), "PORT": "0", "MAX_ACTVE": "32"}
+    environment = os.environ | {f"{PREFIX}{name}": value for name, value in settings.items()}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "serve"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "sidelight: SIDELIGHT_MAX_ACTVE: there is no such setting; "
+        "the nearest is SIDELIGHT_MAX_ACTIVE\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("CORS_ORIGIN", "CORS_ORIGINS"),
+        ("APIKEY", "API_KEY"),
+        ("JOBS_SECONDS", "JOB_SECONDS"),
+        ("max_jbos", "MAX_JOBS"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["serve"], ["runs"], ["keys", "list"], ["train", "--resume=none"]]
+)
+def test_so_it_does_every_command(
+    tmp_path: Path, monkeypatch, misspelt: str, meant: str, command: list[str]
+) -> None:
+    monkeypatch.setenv("SIDELIGHT_DATA", str(tmp_path))
+    monkeypatch.setenv("SIDELIGHT_DEVICES", "abacus")  # no server may run in this process
+    monkeypatch.setenv(f"{PREFIX}{misspelt}", "planted-value")
+    out = [f"--out={tmp_path}"] if command[0] == "train" else []
+    line = refusal(*command, *out)
+    assert line.startswith(f"sidelight: {PREFIX}{misspelt}: there is no such setting; ")
+    assert f"the nearest is {PREFIX}{meant}" in line
+    assert "planted-value" not in line
+
+
+def test_names_that_others_read_stop_nothing(monkeypatch) -> None:
+    for name in OTHERS:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("sidelight_port", "8123")  # in small letters a setting is one as well
+    assert read_settings().port == 8123
+
+
+def test_every_name_that_is_read_is_known() -> None:
+    reads = re.compile(rf"""(?:\benviron(?:\.get\(|\[)\\?["']|\$\{{)({PREFIX}[A-Z_]+)""")
+    folders = ("app", "bench", "docs", "model", "sidelight", "tests")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    paths += [ROOT / name for name in ("Dockerfile", "Makefile", "compose.yaml", "README.md")]
+    texts = [path for path in paths if path.suffix in {"", ".ipynb", ".md", ".py", ".yaml"}]
+    read = {name for path in texts for name in reads.findall(path.read_text("utf-8"))}
+    assert {"SIDELIGHT_URL", "SIDELIGHT_MEMORY", "SIDELIGHT_PORT"} <= read
+    assert read <= OTHERS | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+
+
+def refusal(*command: str) -> str:
     """The one line."""
-    result = CliRunner().invoke(cli, ["serve"])
+    result = CliRunner().invoke(cli, command or ["serve"])
     assert result.exit_code == 1, result.output
     (line,) = result.stderr.splitlines()
     assert line.startswith("sidelight: ")
