@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from app.connections import MAX_HEAD_BYTES, allow_files, bounded
 from app.exposure import require_protection
-from app.logs.lines import configure
 from app.main import create_app
 from app.replicas.cluster import replicas
 from app.settings import Settings
@@ -59,7 +58,6 @@ def serve(listener: socket.socket, settings: Settings) -> None:
     and there is nothing to run them on.
     """
     require_protection(listener, settings)
-    configure(settings)
     # Connections inherit it. asyncio sets it itself only where a socket names its protocol, and
     # without it each answer on a connection that is kept open waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,15 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.logs.context import Asked, current, fields, note
-from app.logs.lines import JsonLines, TextLines
+from app.logs.lines import OURS, JsonLines, TextLines
 from app.logs.route_names import OTHER, RouteNames
 from app.main import create_app
 from app.settings import ROOT, Settings
+from app.starting import CannotStart
 from tests.conftest import wait_until, write_run
 
 PLANTED = "planted-secret-000000000000"
@@ -120,6 +124,37 @@ def test_every_route_has_a_name(tmp_path: Path) -> None:
     for path in ("/", "/runs", "/train", "/learn", "/docs", "/openapi.json"):
         assert names.name(path) == path
     assert names.name("/static/js/api.js") == "/static/{path:path}"
+
+
+def logging_now() -> list[object]:
+    """Where log lines go, and which."""
+    loggers = [logging.getLogger(name) for name in ("", *OURS)]
+    ways = [(logger.level, list(logger.handlers)) for logger in loggers]
+    return [ways, threading.excepthook, warnings.showwarning]
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_server_in_this_process_leaves_logging_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ends_well: bool
+) -> None:
+    told = []
+
+    def run(*_: object, **__: object) -> None:
+        logging.getLogger("sidelight").info("it runs")
+        told.append(logging_now())
+        if not ends_well:
+            raise CannotStart("on purpose")
+
+    monkeypatch.setattr("app.serving.Server.run", run)
+    monkeypatch.setattr("app.serving.leave", lambda: told.append(logging_now()))
+    before = logging_now()
+    with monkeypatch.context() as patch:
+        patch.setenv("SIDELIGHT_DATA", str(tmp_path))
+        result = CliRunner().invoke(cli, ["serve", "--port=0"])
+    assert result.exit_code == (0 if ends_well else 1), result.output
+    assert '"message": "it runs"' in result.stderr
+    assert told[0] != before and told[1:] == ([told[0]] if ends_well else [])
+    assert logging_now() == before
 
 
 # A server in a process of its own

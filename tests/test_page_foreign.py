@@ -1,5 +1,6 @@
 """Pages of other sites, in a real browser on the machine that the server runs on."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -257,6 +258,31 @@ def test_a_site_that_is_named_may_use_the_api_with_a_key(
                 assert page.evaluate(READ, [server.url, path])[0] == "TypeError"
         jobs = server.http.get("/api/jobs", headers=bearer(keys["reader"])).json()
         assert jobs["jobs"] == []
+
+
+def test_it_learns_that_the_server_has_failed(
+    misled: Browser, root: Path, elsewhere: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("app.routes.runs.list_runs", fail)
+    origin, other = (f"http://{name}.example:{elsewhere}" for name in ("lab", "evil"))
+    settings = Settings(
+        checkpoints=root / "checkpoints", data=root / "failing", cors_origins=origin
+    )
+    with LiveServer(settings) as server:
+        with opened(misled, origin) as page:
+            told = page.evaluate(READ, [server.url, "/api/runs"])[0]
+            assert json.loads(told)["error"]["code"] == "internal_error"
+        with opened(misled, other) as page:
+            assert page.evaluate(READ, [server.url, "/api/runs"])[0] == "TypeError"
+        for asks, may_read in ((origin, origin), (other, None), (None, None)):
+            answer = server.http.get("/api/runs", headers={"Origin": asks} if asks else {})
+            usual = server.http.get("/api/presets", headers={"Origin": asks} if asks else {})
+            assert (answer.status_code, usual.status_code) == (500, 200)
+            assert answer.headers.get("access-control-allow-origin") == may_read
+            assert set(usual.headers) - set(answer.headers) <= {"content-encoding"}
 
 
 def test_without_being_named_no_site_is_answered_in_cors(server: LiveServer) -> None:

@@ -9,6 +9,8 @@ import logging
 import re
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -25,22 +27,29 @@ HIDDEN = "[hidden]"
 SAID = {"method", "route", "path", "waited_ms"}  # in a request's message, or too much for a person
 
 
-def configure(settings: Settings) -> None:
-    """Let everything that this process logs come out on stderr, in one form."""
-    as_json = settings.log_format == "json"
-    if settings.log_format == "auto":
-        as_json = not sys.stderr.isatty()
+@contextmanager
+def told_on_stderr(settings: Settings) -> Iterator[None]:
+    """Everything that this process logs in the block comes out on stderr, in one form."""
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in OURS]
+    levels = {logger: logger.level for logger in (root, *ours)}
+    handlers, excepthook = root.handlers, threading.excepthook
+    as_json = _is_json(settings)
     level = settings.log_level.upper()
     if settings.log_level == "auto":
         level = "INFO" if as_json else "WARNING"
-    own_key = settings.api_key.get_secret_value() if settings.api_key else None
-    handler = _Stderr()
-    handler.setFormatter(JsonLines(own_key) if as_json else TextLines(own_key))
-    logging.basicConfig(handlers=[handler], level=NEVER_QUIETER, force=True)
-    for name in OURS:
-        logging.getLogger(name).setLevel(level)
-    logging.captureWarnings(capture=True)
-    threading.excepthook = _thread_failed
+    try:
+        root.handlers = [_handler(settings, as_json=as_json)]
+        root.setLevel(NEVER_QUIETER)
+        for logger in ours:
+            logger.setLevel(level)
+        logging.captureWarnings(capture=True)
+        threading.excepthook = _thread_failed
+        yield
+    finally:
+        root.handlers, threading.excepthook = handlers, excepthook
+        logging.captureWarnings(capture=False)
+        for logger, before in levels.items():
+            logger.setLevel(before)
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
@@ -94,6 +103,19 @@ class TextLines(logging.Formatter):
         ]
         lines = [" ".join(words), *(f"    {line}" for line in _trace(self, record).splitlines())]
         return "\n".join(_printable(_hidden(line, self._own_key)) for line in lines)
+
+
+def _is_json(settings: Settings) -> bool:
+    if settings.log_format == "auto":
+        return not sys.stderr.isatty()
+    return settings.log_format == "json"
+
+
+def _handler(settings: Settings, *, as_json: bool) -> logging.Handler:
+    own_key = settings.api_key.get_secret_value() if settings.api_key else None
+    handler = _Stderr()
+    handler.setFormatter(JsonLines(own_key) if as_json else TextLines(own_key))
+    return handler
 
 
 def _moment(record: logging.LogRecord) -> datetime:

@@ -19,7 +19,7 @@ from app.client_limits import client_of
 from app.figures.http import HttpFigures
 from app.logs.context import Asked, current, fields
 from app.logs.route_names import RouteNames
-from app.security.headers import SecurityHeaders
+from app.security.protection import with_headers
 
 ID_HEADER = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -37,7 +37,7 @@ class RequestLog:
     """Answers with `failed` where nothing else has caught an exception.
 
     Starlette does so as well, but outside of everything, where the answer gets neither an id nor
-    any other header.
+    any other header; here it has those that `protect` gives to all.
 
     An answer that takes longer than `slow_s` to begin is late.
 
@@ -86,7 +86,8 @@ class RequestLog:
                 raise
             answer = await run_in_threadpool(self._failed, Request(scope), error)
             assert isinstance(answer, Response)
-            await SecurityHeaders(answer)(scope, exchange.receive, exchange.send)
+            complete = with_headers(answer, scope["app"].state.settings)
+            await complete(scope, exchange.receive, exchange.send)
 
     def _tell(self, scope: Scope, route: str, exchange: "_Exchange", asked: Asked) -> None:
         level = self._level(route, exchange)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from app.security.access import Access, Keys, Try
 from app.security.body import BodyLimit
@@ -35,13 +36,24 @@ def protect(
     app.add_middleware(LargeAnswers, most_bytes=settings.answers_mb * 10**6)
     app.add_middleware(Access, keys=keys, attempt=attempt)
     app.add_middleware(OwnPagesOnly, origins=settings.cors_origins)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-Id"],
-            expose_headers=["Retry-After", "X-Request-Id"],
-        )
+    app.add_middleware(_other_sites, settings=settings)
     app.add_middleware(KnownHosts, names=(*settings.allowed_hosts, settings.host))
     app.add_middleware(SecurityHeaders)
+
+
+def with_headers(answer: ASGIApp, settings: Settings) -> ASGIApp:
+    """An answer from outside of the checks, with the headers that all others have."""
+    return SecurityHeaders(_other_sites(answer, settings))
+
+
+def _other_sites(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Tells browsers which other sites' pages may read the answers."""
+    if not settings.cors_origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-Id"],
+        expose_headers=["Retry-After", "X-Request-Id"],
+    )
