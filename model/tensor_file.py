@@ -32,6 +32,7 @@ TYPES = {
     "I16": torch.int16,
     "I8": torch.int8,
     "U8": torch.uint8,
+    "BOOL": torch.bool,
 }
 
 Shape = tuple[int, ...]

@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import safetensors.torch
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
 from torch import Tensor
 
 from model.config import GPTConfig
@@ -22,6 +20,7 @@ from model.interop.foreign_text import shown
 from model.interop.gpt2_names import OUTPUT, by_gpt2_name, gpt2_places, is_turned
 from model.interop.vocabulary import no_vocabulary, require_fit
 from model.interop.weights import Places
+from model.tensor_file import TensorFile, UnreadableTensors
 from model.tokenizer import Tokenizer
 
 Count = Annotated[int, Field(ge=1, le=10**7)]
@@ -148,11 +147,13 @@ def _require_weights(files: Files) -> None:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
+    """Raises UnreadableModel, OSError, MemoryError."""
     try:
-        stored = safetensors.torch.load_file(path)
-    except SafetensorError as error:
+        with path.open("rb") as file:
+            stored = TensorFile(file).read()
+    except UnreadableTensors as error:
         raise UnreadableModel(
-            f"{WEIGHTS}: damaged or cut off ({shown(error)}); copy it anew"
+            f"{WEIGHTS}: {shown(error)}; copy it anew, or save the weights as float32"
         ) from None
     return by_gpt2_name(stored)
 

@@ -46,21 +46,26 @@ MODULES = "torch.nn.modules."  # what every pickled module is made of
 SAVE_WEIGHTS = (
     "torch.save no more than model.state_dict(), or for nanoGPT {'model': …, 'model_args': …}"
 )
+NO_MEMORY = "can't allocate memory"  # torch's word for it
 SAVE_AGAIN = "torch.load it and torch.save it once more"
 
 
 def read_torch_file(path: Path, file: str) -> dict[str, Any]:
-    """The dict that torch saved, its tensors on the CPU and mapped, so that they take no memory.
+    """The dict that torch saved, its tensors in memory: whoever shortens a mapped file ends us.
 
-    `file` is what messages call it. Raises UnreadableModel, OSError.
+    `file` is what messages call it. Raises UnreadableModel, OSError, MemoryError.
     """
     with opened(path, file) as archive:
         content = _Content.of(archive, file, path.stat().st_size)
         _require_described(content, file)
         _require_unchanged(archive)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 (a foreign file may fail in any of its ways)
+        if NO_MEMORY in str(error):
+            raise MemoryError from None
         raise UnreadableModel(
             f"{file}: torch cannot load it ({shown(error)}); {SAVE_AGAIN}"
         ) from None
