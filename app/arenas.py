@@ -1,4 +1,4 @@
-"""Keeps the C library's freed memory in one place, so that a server takes less, and the same always.
+"""Keeps the C library from holding freed memory in many places, so that a server takes less of it.
 
 glibc gives threads arenas of their own, up to eight for each core, and what is free in one is of no
 use to the others. Our threads come and go with requests and mostly wait for the interpreter.
@@ -14,7 +14,7 @@ ARENAS = 2
 
 
 def share_arenas() -> None:
-    """From now on no more than two, where the C library is glibc and `MALLOC_ARENA_MAX` is not set."""
+    """From now on at most two, where the C library is glibc and `MALLOC_ARENA_MAX` is not set."""
     if platform.libc_ver()[0] == "glibc" and "MALLOC_ARENA_MAX" not in os.environ:
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.conftest import LiveServer, wait_until
 
@@ -46,6 +46,23 @@ def test_nothing_is_sent_before_the_page_can_do_it(page: Page, live: LiveServer)
     page.unroute("**/js/compare.js")
     page.reload()
     expect(page.locator("#generate")).to_be_enabled()
+
+
+def test_what_is_typed_while_the_page_is_loaded_stays(page: Page, live: LiveServer) -> None:
+    held: list[Route] = []
+    page.route("**/js/compare.js", lambda route: held.append(route))
+    link = httpx.QueryParams({"prompt": PROMPT, "runs": "baseline", "length": 5, "go": 1})
+    page.goto(f"{live.url}/?{link}", wait_until="commit")
+    page.locator("#prompt").press_sequentially("To be")
+    wait_until(lambda: page.evaluate("true") and held)
+    held[0].continue_()
+    expect(panel(page, 0)).to_have_attribute("data-state", "empty")
+    expect(page.locator("#prompt")).to_have_value("To be")
+    expect(page.locator("#length")).to_have_value("5")
+    with page.expect_request("**/v1/completions") as asked:
+        page.locator("#generate").click()
+    assert asked.value.post_data_json["prompt"] == "To be"
+    assert parse_qs(urlsplit(page.url).query)["prompt"] == ["To be"]
 
 
 @pytest.mark.usefixtures("slow_model")

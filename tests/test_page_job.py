@@ -276,7 +276,7 @@ def test_a_text_that_it_cannot_read_is_named(page: Page, watch) -> None:
 
 def test_it_fits(page: Page, watch) -> None:
     page.set_viewport_size({"width": 360, "height": 800})
-    long = job(run_id="baseline", has_run=True, hypothesis="w" * 200, title="T" * 80)
+    long = job(run_id="baseline", has_run=True, hypothesis="w" * 200, title="T" * 200)
     watch([("state", long), metric(0), metric(100), snapshot(50), sample(10, "To be" * 99)])
     expect(page.locator(".watch-heads canvas")).to_have_count(4)
     part(page, "beside-words").click()

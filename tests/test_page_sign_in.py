@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.jobs.launcher import Status
-from app.keys.ring import KeyRing, cookie_of
+from app.keys.ring import cookie_of
 from app.security.access import COOKIE
 from app.settings import Settings
 from tests.conftest import LiveServer
@@ -136,20 +136,6 @@ def test_a_job_is_followed_with_the_cookie(
     expect(state).to_contain_text("Running")
     launcher.end(job, Status("interrupted", "as a test wants it"))
     expect(state).to_contain_text("Interrupted", timeout=20_000)
-
-
-def test_a_removed_key_leads_back_to_the_form(page: Page, guarded: LiveServer, data: Path) -> None:
-    secret = KeyRing(data).add("passing", ["read", "generate"])
-    page.goto(f"{guarded.url}/?runs=baseline")
-    enter(page, secret)
-    expect(page.locator(".holder")).to_contain_text("passing")
-    expect(page.locator(".panel")).to_have_count(1)
-    KeyRing(data).remove("passing")
-    page.get_by_role("button", name="Generate").click()
-    expect(page.locator(".panel .alert")).to_contain_text("has been removed")
-    assert page.context.cookies() == [], "it is not sent again and again"
-    page.reload()
-    expect(page.get_by_label("API key")).to_be_visible()
 
 
 def test_where_nobody_needs_a_key_nothing_speaks_of_one(page: Page, live: LiveServer) -> None:

@@ -166,20 +166,40 @@ def test_a_refusal_stays_to_be_read(opened: Page, server: LiveServer) -> None:
     server.http.post("/api/jobs", json={"config": ENDLESS, "title": "Kept"}).raise_for_status()
     opened.reload()
     row = opened.locator(".job", has_text="Kept")
-    refusal = {"error": {"message": "not with this key", "type": "", "param": None, "code": ""}}
-    opened.route("**/api/jobs/*/cancel", lambda route: route.fulfill(status=403, json=refusal))
+    refuse(opened, "**/api/jobs/*/cancel", 403)
     row.get_by_role("button", name="Cancel").click()
-    expect(row).to_contain_text("not with this key")
+    expect(row.get_by_role("alert")).to_have_text("not with this key")
     for _ in range(2):
         with opened.expect_response(lambda answer: answer.url.endswith("/api/jobs")):
             pass
-    expect(row).to_contain_text("not with this key")
+    expect(row.get_by_role("alert")).to_have_text("not with this key")
+    opened.unroute("**/api/jobs/*/cancel")
+    refuse(opened, "**/api/jobs/*/cancel", 409)  # the list is asked for anew, and says why
+    row.get_by_role("button", name="Cancel").click()
+    expect(opened.get_by_role("status").filter(has_text="not with this key")).to_be_visible()
+    expect(row.get_by_role("alert")).to_be_hidden()
     opened.unroute("**/api/jobs/*/cancel")
     row.get_by_role("button", name="Cancel").click()
     expect(row).to_have_attribute("data-state", "cancelled", timeout=30_000)
     expect(row).not_to_contain_text("not with this key")
     row.get_by_role("button", name="Remove").click()
     expect(row).to_have_count(0)
+
+
+def test_a_refusal_at_a_sweep_is_read_aloud(page: Page, server: LiveServer) -> None:
+    sweep = {"id": "s", "title": "Two rates", "fields": ["train.learning_rate"]}
+    sweep |= {"states": {"running": 1}, "jobs": [{"job": {"progress": 0.5}}]}
+    page.route("**/api/sweeps", lambda route: route.fulfill(json={"sweeps": [sweep]}))
+    refuse(page, "**/api/sweeps/*/cancel", 403)
+    page.goto(f"{server.url}/train")
+    row = page.locator("#sweep-list .job")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.get_by_role("alert")).to_have_text("not with this key")
+
+
+def refuse(page: Page, address: str, status: int) -> None:
+    refusal = {"error": {"message": "not with this key", "type": "", "param": None, "code": ""}}
+    page.route(address, lambda route: route.fulfill(status=status, json=refusal))
 
 
 def test_a_list_of_nothing_says_what_will_be_there(page: Page, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
 // The server's API. No other module fetches; jobs_api.js has the calls around training.
+//
+// Where the server knows the page's key no longer, the document gets the event "signedout", with what
+// to say as its detail; "signedin" with each answer after that (signed_out.js listens).
 import { eventData } from "./sse.js";
 
 /**
@@ -87,6 +90,9 @@ import { eventData } from "./sse.js";
  * @property {{ text: string, index: number, finish_reason: string | null, logprobs: Logprobs | null }[]} choices
  * @property {Context} [context] in the first one
  */
+
+/** Whatever the server says of a key: the page has one as somebody signed in, or none. */
+const SIGNED_OUT = "You are signed out.";
 
 /** The server refused a request, or cannot be reached. Its message is for a person to read. */
 export class ApiError extends Error {
@@ -255,7 +261,10 @@ export async function send(path, init) {
     if (isAbort(error)) throw error;
     throw unreachable();
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    if (!path.startsWith("/static/")) tellSignedIn(); // which anybody may have
+    return response;
+  }
   const retryAfter = Number(response.headers.get("Retry-After")) || null;
   const answer = await response.json().catch(() => null);
   const fallback = { message: `The server answered ${response.status} ${response.statusText}.` };
@@ -284,8 +293,10 @@ export function upload(path, file, { type, onProgress, signal }) {
     request.addEventListener("load", () => {
       const { status, statusText, response } = request;
       const fallback = { message: `The server answered ${status} ${statusText}.` };
-      if (status >= 200 && status < 300) resolve(response);
-      else reject(refusal(response?.error ?? fallback, status, null));
+      if (status >= 200 && status < 300) {
+        tellSignedIn();
+        resolve(response);
+      } else reject(refusal(response?.error ?? fallback, status, null));
     });
     request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
@@ -323,5 +334,14 @@ function unreachable() {
  * @param {number | null} retryAfter
  */
 function refusal({ message, param = null, code = null }, status, retryAfter) {
+  if (status === 401) {
+    document.dispatchEvent(new CustomEvent("signedout", { detail: SIGNED_OUT }));
+    return new ApiError(SIGNED_OUT, { status, code });
+  }
   return new ApiError(message, { status, param, code, retryAfter });
+}
+
+/** That the page has a key, or needs none. */
+function tellSignedIn() {
+  document.dispatchEvent(new Event("signedin"));
 }

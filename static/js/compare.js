@@ -32,7 +32,8 @@ class ComparePage {
   #busy = false;
 
   start() {
-    this.#composer.show(this.#state);
+    const typed = this.#composer.typed(); // while the page was being loaded
+    this.#composer.show({ ...this.#state, ...typed });
     this.#panels.replaceChildren();
     for (const run of this.#state.runs.slice(0, MOST_PANELS)) this.#addPanel(run);
     byId("no-runs").hidden = this.#list.runs.length > 0;
@@ -42,7 +43,8 @@ class ComparePage {
     attachProbabilityCard(this.#panels, byId("probability-card"), (text, index) => {
       return this.#shown.find((panel) => panel.writes(text))?.momentOf(index) ?? null;
     });
-    if (this.#state.go) this.#generate();
+    if (Object.keys(typed).length > 0) this.#changed();
+    else if (this.#state.go) this.#generate();
   }
 
   #listen() {

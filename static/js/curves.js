@@ -1,8 +1,9 @@
 // Loss curves of several runs, one over another.
 import { AXIS_TEXTS, place } from "./curve_axis.js";
 import { rangeToGive } from "./kept_zoom.js";
+import { tellNames } from "./legend_titles.js";
 import { lossUnit } from "./losses.js";
-import { asWritten, colour, draw } from "./plotly.js";
+import { asName, colour, draw } from "./plotly.js";
 import { runColour, runDash } from "./run_look.js";
 import { smoothed } from "./smoothing.js";
 
@@ -19,6 +20,9 @@ import { smoothed } from "./smoothing.js";
 
 /** So many still have room in a legend, and in one label for all of them. */
 const MANY = 12;
+
+/** A name may take so much of a figure's width: in the label, numbers stand beside it. */
+const NAME_SHARE = 0.45;
 
 /** @type {WeakMap<HTMLElement, { curves: Curve[], axes: Axes, drawn: Promise<void> }>} */
 const waiting = new WeakMap();
@@ -52,13 +56,21 @@ export function drawCurves(element, curves, axes) {
  * @param {Axes} axes
  */
 async function paint(element, curves, axes) {
-  const many = curves.length > MANY;
+  const look = {
+    many: curves.length > MANY,
+    room: NAME_SHARE * (element.clientWidth || innerWidth),
+  };
   const traces = [
-    ...curves.flatMap((curve) => tracesOf(curve, axes, "train_loss", many)),
-    ...curves.flatMap((curve) => tracesOf(curve, axes, "val_loss", many)),
+    ...curves.flatMap((curve) => tracesOf(curve, axes, "train_loss", look)),
+    ...curves.flatMap((curve) => tracesOf(curve, axes, "val_loss", look)),
   ];
   const range = rangeToGive(element, String(axes.logY), worthSeeing(curves, axes.logY));
-  await draw(element, traces, layout(curves, axes, range), { doubleClick: "reset+autosize" });
+  const config = { doubleClick: "reset+autosize" };
+  const figure = await draw(element, traces, layout(curves, axes, range), config);
+  tellNames(
+    figure,
+    curves.map(({ run }) => run.title),
+  );
 }
 
 /**
@@ -88,7 +100,12 @@ function layout(curves, { x, logX, logY }, range) {
       uirevision: String(logY),
     },
     showlegend: !many,
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal" },
+    // Placed in the figure, it takes room above the plot alone; placed at the plot, at its sides too.
+    legend: {
+      orientation: "h",
+      ...{ xref: "container", x: 0, yref: "container", y: 1, yanchor: "top" },
+      traceorder: "normal",
+    },
     hovermode: many ? "closest" : "x unified",
     hoverlabel: {
       bgcolor: colour("--paper-raised"),
@@ -122,15 +139,15 @@ function worthSeeing(curves, logarithmic) {
  * @param {Curve} curve
  * @param {Axes} axes
  * @param {"train_loss" | "val_loss"} loss
- * @param {boolean} many whether it is one of many
+ * @param {{ many: boolean, room: number }} look whether it is one of many; the pixels for its name
  * @returns {Json[]} the curve; where it is smoothed, the measured one lies faintly beneath it
  */
-function tracesOf({ run, number }, { x, logX, smoothing }, loss, many) {
+function tracesOf({ run, number }, { x, logX, smoothing }, loss, { many, room }) {
   const metrics = run.metrics.filter((metric) => !logX || isTrained(metric));
   const measured = metrics.map((metric) => metric[loss]);
   const validation = loss === "val_loss";
   const dash = validation ? runDash(number) : "dot";
-  const title = asWritten(run.title);
+  const title = asName(run.title, room);
   const line = { color: runColour(number), width: validation ? (many ? 1.4 : 2.4) : 1, dash };
   const trace = {
     type: "scatter",

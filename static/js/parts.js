@@ -23,6 +23,15 @@ export function byId(id) {
 }
 
 /**
+ * @param {HTMLElement} element
+ * @param {string} words it is hidden where there are none
+ */
+export function showWords(element, words) {
+  element.textContent = words;
+  element.hidden = words === "";
+}
+
+/**
  * @param {HTMLTemplateElement} template
  * @returns {HTMLElement} a new copy of the one element in it
  */

@@ -1,5 +1,7 @@
 // The only module that touches Plotly. It is 4.8 MB, so it is loaded when the first figure is drawn.
 
+import { shortened } from "./short_text.js";
+
 /** @typedef {Record<string, unknown>} Json */
 
 /**
@@ -17,6 +19,10 @@
  *   layout: { xaxis: { range: [number, number] }, yaxis: { range: [number, number] } },
  * }} Figure an element that has been drawn on
  */
+
+const FONT_SIZE = 13;
+/** A name in a figure takes no more than this, in pixels: on a phone it still has a line's room. */
+const NAME_WIDTH = 220;
 
 const CONFIG = { displayModeBar: false, doubleClick: "reset" };
 
@@ -84,6 +90,16 @@ export function asWritten(text) {
 }
 
 /**
+ * @param {string} name of any length
+ * @param {number} [room] in pixels, where there is less than usual
+ * @returns {string} as much of it as a figure has room for, as Plotly is to be given it
+ */
+export function asName(name, room = NAME_WIDTH) {
+  const width = Math.min(room, NAME_WIDTH);
+  return asWritten(shortened(name, width, `${FONT_SIZE}px ${fontFamily()}`));
+}
+
+/**
  * @param {string} name of a custom property, such as "--ink"
  * @returns {string} its value in the theme of the moment
  */
@@ -110,10 +126,13 @@ function load() {
 
 /** @returns {Json} the layout that every figure shares */
 function themed() {
-  const font = getComputedStyle(document.body).fontFamily;
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: font, size: 13, color: colour("--ink-soft") },
+    font: { family: fontFamily(), size: FONT_SIZE, color: colour("--ink-soft") },
   };
+}
+
+function fontFamily() {
+  return getComputedStyle(document.body).fontFamily;
 }

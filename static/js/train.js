@@ -2,7 +2,7 @@
 
 import { hasEnded, startSweep } from "./jobs_api.js";
 import { trainingData } from "./page_data.js";
-import { byId, part } from "./parts.js";
+import { byId, part, showWords } from "./parts.js";
 import { addressOf, list, readAddress, text, writeAddress } from "./state.js";
 import { Activity } from "./train/activity.js";
 import { FORM_FIELDS, JobForm } from "./train/job_form.js";
@@ -28,7 +28,7 @@ class TrainPage {
     onUpdate: () => this.#showActivity(),
     onDevices: (devices) => this.#form.setDevices(devices),
     onRuns: (runs) => this.#form.setRuns(runs),
-    onTrouble: (message) => showAlert(byId("activity-alert"), message),
+    onTrouble: (message) => showWords(byId("activity-alert"), message),
   });
   #jobs = new JobList(byId("job-list"), byId("more-jobs"), () => this.#activity.refresh());
   #sweeps = new SweepList(byId("sweep-list"), () => this.#activity.refresh());
@@ -159,25 +159,16 @@ class TrainPage {
   async #repeat(button) {
     const alert = part(byId("starting-point"), "repeat-alert");
     button.disabled = true;
-    showAlert(alert, "");
+    showWords(alert, "");
     try {
       const { id } = await startSweep({ presets: EXERCISE, device: this.#form.read().device });
       this.#go({ sweep: id });
     } catch (error) {
-      showAlert(alert, /** @type {Error} */ (error).message);
+      showWords(alert, /** @type {Error} */ (error).message);
     } finally {
       button.disabled = false;
     }
   }
-}
-
-/**
- * @param {HTMLElement} alert
- * @param {string} message
- */
-function showAlert(alert, message) {
-  alert.textContent = message;
-  alert.hidden = message === "";
 }
 
 new TrainPage().start();

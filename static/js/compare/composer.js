@@ -74,6 +74,19 @@ export class Composer {
     return /** @type {Writing} */ (values);
   }
 
+  /**
+   * @returns {Partial<Writing>} what was typed before anything was shown: the form comes empty. A
+   *   slider stands somewhere even then, and so tells nothing.
+   */
+  typed() {
+    const typed = Object.entries(WRITING_FIELDS).flatMap(([name, field]) => {
+      const { type, value, defaultValue } = this.#control(name);
+      const said = type === "range" || value === defaultValue ? undefined : field.parse(value);
+      return said === undefined ? [] : [[name, said]];
+    });
+    return Object.fromEntries(typed);
+  }
+
   /** @param {Partial<Writing>} writing */
   show(writing) {
     for (const name of Object.keys(WRITING_FIELDS)) {

@@ -1,7 +1,7 @@
 // Minutes of training against validation loss, a point for each run.
 
 import { bitsPerCharacter, isMeasured, perCharacter } from "../losses.js";
-import { asWritten, colour, draw } from "../plotly.js";
+import { asName, asWritten, colour, draw } from "../plotly.js";
 import { runColour } from "../run_look.js";
 import { sentence } from "./cost_gain.js";
 import { labelPlaces } from "./label_places.js";
@@ -81,7 +81,7 @@ function trace(element, dots, reference, ranges, logX) {
   const points = dots.map(({ run, x, y }) => ({
     x: width * share(logX ? Math.log10(x) : x, ranges.x),
     y: height * (1 - share(y, ranges.y)),
-    text: run.title,
+    text: asName(run.title, 0.7 * width),
   }));
   const places = labelPlaces(points, { width, height });
   return {
@@ -89,10 +89,10 @@ function trace(element, dots, reference, ranges, logX) {
     mode: dots.length > MANY ? "markers" : "markers+text",
     x: dots.map(({ x }) => x),
     y: dots.map(({ y }) => y),
-    text: dots.map(({ run }, i) => (places[i] ? asWritten(run.title) : "")),
+    text: dots.map((_, i) => (places[i] ? points[i].text : "")),
     textposition: places.map((where) => where ?? "middle center"),
     textfont: { color: colour("--ink") },
-    hovertext: dots.map(({ words }) => broken(asWritten(words))),
+    hovertext: dots.map(hoverWords),
     hovertemplate: "%{hovertext}<br>%{x:.3~g} minutes, %{y:.4f}<extra></extra>",
     cliponaxis: false,
     marker: {
@@ -151,7 +151,8 @@ function crosshair({ x, y }) {
   ];
 }
 
-/** @param {string} words @returns {string} on two lines, since a figure on a phone is narrow */
-function broken(words) {
-  return words.replace(": ", ":<br>").replace(", validation", ",<br>validation");
+/** @param {Dot} dot @returns {string} on two lines, since a figure on a phone is narrow */
+function hoverWords({ run, words }) {
+  const rest = asWritten(words.slice(run.title.length)); // they begin with it
+  return asName(run.title) + rest.replace(": ", ":<br>").replace(", validation", ",<br>validation");
 }

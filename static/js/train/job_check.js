@@ -69,7 +69,9 @@ export class JobCheck {
   #refused(error) {
     const shown = this.#listeners.onRefused(error);
     this.#is("wrong", shown ? "The marked field needs a look first." : error.message);
-    if (error instanceof ApiError && error.disconnected) this.soonAgain();
+    // Neither has to do with the form: it may be over in a moment.
+    const passes = error instanceof ApiError && (error.disconnected || error.status === 401);
+    if (passes) this.soonAgain();
   }
 
   soonAgain() {

@@ -1,8 +1,9 @@
 // The jobs: what each is doing, and what can be done with it.
+import { announce } from "../announce.js";
 import { ApiError } from "../api.js";
 import { duration, grouped } from "../format.js";
 import { cancelJob, hasEnded, removeJob, resumeJob } from "../jobs_api.js";
-import { copyOf, part } from "../parts.js";
+import { copyOf, part, showWords } from "../parts.js";
 import { stateBadge } from "./job_state.js";
 
 /** @typedef {import("../jobs_api.js").Job} Job */
@@ -77,8 +78,6 @@ class JobRow {
   /** @type {Job | null} */
   #job = null;
   #onDone;
-  /** Why the last click did nothing, said until the next one. */
-  #refusal = "";
 
   /** @param {() => void} onDone */
   constructor(onDone) {
@@ -104,7 +103,7 @@ class JobRow {
     part(this.element, "about").textContent = about(job);
     part(this.element, "time").textContent = time(job);
     this.#showProgress(job);
-    this.#showMessage(this.#refusal || job.message);
+    showWords(part(this.element, "message"), job.message);
     this.#showActions(job);
   }
 
@@ -129,28 +128,23 @@ class JobRow {
     part(this.element, "percent").textContent = `${Math.floor(100 * progress)} %`;
   }
 
-  /** @param {string} message */
-  #showMessage(message) {
-    const words = part(this.element, "message");
-    words.textContent = message;
-    words.hidden = message === "";
-  }
-
   /** @param {keyof typeof ACTIONS} name */
   async #do(name) {
     if (!this.#job) return;
     const button = /** @type {HTMLButtonElement} */ (part(this.element, name));
+    const refusal = part(this.element, "refusal"); // stays to be read until the next click
     button.disabled = true;
-    this.#refusal = "";
+    showWords(refusal, "");
     try {
       await ACTIONS[name](this.#job.id);
       this.#onDone();
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
-      this.#showMessage(message);
-      // The server knows of a later state than this page does.
-      if (error instanceof ApiError && [404, 409].includes(error.status)) this.#onDone();
-      else this.#refusal = message;
+      if (error instanceof ApiError && [404, 409].includes(error.status)) {
+        // The server knows of a later state than this page does, in which the row may be gone.
+        announce(message);
+        this.#onDone();
+      } else showWords(refusal, message);
     } finally {
       button.disabled = false;
     }

@@ -1,7 +1,8 @@
 // The sweeps: how far each has come.
+import { announce } from "../announce.js";
 import { ApiError } from "../api.js";
 import { cancelSweep, hasEnded } from "../jobs_api.js";
-import { copyOf, part } from "../parts.js";
+import { copyOf, part, showWords } from "../parts.js";
 import { stateBadge } from "./job_state.js";
 
 /** @typedef {import("../jobs_api.js").Sweep} Sweep */
@@ -72,14 +73,17 @@ export class SweepList {
     const cancel = /** @type {HTMLButtonElement} */ (part(row, "cancel"));
     cancel.addEventListener("click", async () => {
       cancel.disabled = true;
-      const words = part(row, "message");
+      const refusal = part(row, "refusal");
+      showWords(refusal, "");
       try {
         await cancelSweep(id);
         this.#onDone();
       } catch (error) {
-        words.textContent = /** @type {Error} */ (error).message;
-        words.hidden = false;
-        if (error instanceof ApiError && error.status === 404) this.#onDone();
+        const { message } = /** @type {Error} */ (error);
+        if (error instanceof ApiError && error.status === 404) {
+          announce(message);
+          this.#onDone();
+        } else showWords(refusal, message);
       } finally {
         cancel.disabled = false;
       }
