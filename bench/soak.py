@@ -18,10 +18,10 @@ The script fails unless
 - memory, open files and threads do not grow by more than twice their noise (or 5 %, or five) from
   the first third to the last, once the server is warm; in the end all places, models and files are
   free again;
-- the event loop works for longer than 50 ms before it looks again at what is due in one look of a
-  thousand at most, which is Python's collector, and never for 100 ms; and all that holds it up
-  otherwise (other threads, locks) does so for over 50 ms in one look of a hundred at most (see
-  `app/figures/loop_lag.py`).
+- the event loop works for longer than 50 ms before it looks again at what is due in one look of five
+  thousand at most, where much is due at once, and never for 100 ms; and all that holds it up
+  otherwise (other threads, locks, Python's collector in another thread) does so for over 50 ms in
+  one look of a thousand at most (see `app/figures/loop_lag.py`).
 
 The clients are one process, of lower priority than the server's, on the same machine: how late the
 loop came (`soak_lag_…`) also holds how long others were in its way there.
@@ -48,7 +48,7 @@ KNOWN = 60  # different completions
 BOUND_S = 180.0  # a text may have to wait for a minute where the machine is busy
 WARM_SHARE, WARM_S = 0.4, 120.0  # of the time, and at most
 GROWTH = 0.05  # of the memory, beside its noise
-HELD_UP, AT_WORK = 0.01, 0.001  # of the looks at the event loop, for over 50 ms
+HELD_UP, AT_WORK = 0.001, 0.0002  # of the looks at the event loop, for over 50 ms
 LOOP = {
     "lag": "the event loop late",
     "blocked": "of that, held up by the server",
@@ -201,7 +201,7 @@ def _held_up(loop: dict[str, dict[str, float]], short: bool) -> Iterator[str]:
     for what, most in (("own", AT_WORK), ("blocked", HELD_UP)):
         share = over(loop[what], "0.05") / loop[what]["+Inf"]
         if share > most and not short:
-            yield f"{100 * share:.2f} % of its looks were over 50 ms ({what}): {loop[what]}"
+            yield f"{100 * share:.3f} % of its looks were over 50 ms ({what}): {loop[what]}"
 
 
 def over(histogram: dict[str, float], bound: str) -> float:

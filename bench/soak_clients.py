@@ -22,7 +22,7 @@ from soak_requests import Asked, Mix
 
 PIECE = 65_536
 MOST_PROBLEMS = 50
-ANNOUNCED = {"queue_full", "deadline"}  # codes of a 503 that is no failure
+ANNOUNCED = {"queue_full", "deadline", "too_many_uploads"}  # codes of a 503 that is no failure
 
 
 @dataclass

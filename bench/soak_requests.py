@@ -204,10 +204,10 @@ class Mix:
     def _upload(self) -> Asked:
         data, statuses, after = self._draw.choice(
             (
-                (b"\xff\xfe binary", (422,), None),
-                (b"", (422,), None),
-                (TEXT.encode() * 1000, (200, 201), None),
-                (TEXT.encode() * 1000, (200, 201), 0.0),
+                (b"\xff\xfe binary", (422, 503), None),
+                (b"", (422, 503), None),
+                (TEXT.encode() * 1000, (200, 201, 503), None),
+                (TEXT.encode() * 1000, (200, 201, 503), 0.0),
             )
         )
         return _sent("upload", "/api/corpora?name=soak", data, statuses, after)
@@ -215,7 +215,7 @@ class Mix:
     def _import(self) -> Asked:
         data = self._draw.choice((b"PK\x03\x04 no zip", b"\x80\x02}q\x00.", b"", b"x" * 200_000))
         after = self._draw.choice((None, 0.0))
-        return _sent("import", "/api/runs?name=soak.pt", data, (422,), after)
+        return _sent("import", "/api/runs?name=soak.pt", data, (422, 503), after)
 
     def _wrong(self) -> Asked:
         method, path, data, status = self._draw.choice(
