@@ -1,9 +1,9 @@
-"""Keeps Python's full collections short and few: while one looks at everything no other thread runs.
+"""Keeps Python's full collections short and few: nothing else runs while one looks at everything.
 
-They come six times as seldom as by default, since what a request held is in no circle and goes with
-it. What has been set aside by `gc.freeze` is not looked through again. It still goes as soon as nothing
-refers to it, but for what refers to itself in a circle, which then stays for good: so this is done
-a few times only, ever more seldom, and right after a collection.
+Few, since what a request held is in no circle and goes with it. Short, since what `gc.freeze` has
+set aside is not looked at again. It still goes as soon as nothing refers to it, but for what refers
+to itself in a circle, which then stays for good: so this is done a few times only, ever more
+seldom, and right after a collection.
 """
 
 import gc
@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Self
 
 FIRST_S = 10.0
+MIDDLE_BEFORE_FULL = 60  # collections of what is not new any more; by default they are ten
 
 
 @cache
@@ -22,7 +23,7 @@ def set_aside(_moment: str) -> None:
 
 
 class FullCollections:
-    """While the `with` block lasts, makes them few, and sets aside what they have found to be in use.
+    """Makes them few from now on, and while the `with` block lasts sets aside what is found in use.
 
     The first time is after ten seconds, and each other when twice as long has gone by: caches,
     models and figures come with the first requests of their kind.
@@ -34,14 +35,12 @@ class FullCollections:
     def __enter__(self) -> Self:
         self._since = self._clock()
         self._next_s = FIRST_S
-        self._before = gc.get_threshold()
-        gc.set_threshold(*self._before[:2], 6 * self._before[2])
+        gc.set_threshold(*gc.get_threshold()[:2], MIDDLE_BEFORE_FULL)
         gc.callbacks.append(self._heard)
         return self
 
     def __exit__(self, *_: object) -> None:
         gc.callbacks.remove(self._heard)
-        gc.set_threshold(*self._before)
 
     def _heard(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start" or info["generation"] < 2:

@@ -18,8 +18,8 @@ The script fails unless
 - memory, open files and threads do not grow by more than twice their noise (or 5 %, or five) from
   the first third to the last, once the server is warm; in the end all places, models and files are
   free again;
-- the event loop works for longer than 50 ms before it looks again at what is due in one look of five
-  thousand at most, where much is due at once, and never for 100 ms; and all that holds it up
+- the event loop works for longer than 50 ms before it looks again at what is due, as where much is
+  due at once, in one look of five thousand at most, and never for 100 ms; and all that holds it up
   otherwise (other threads, locks, Python's collector in another thread) does so for over 50 ms in
   one look of a thousand at most (see `app/figures/loop_lag.py`).
 
