@@ -29,8 +29,12 @@ class FullCollections:
     models and figures come with the first requests of their kind.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        freeze: Callable[[], None] = gc.freeze,
+    ) -> None:
+        self._clock, self._freeze = clock, freeze
 
     def __enter__(self) -> Self:
         self._since = self._clock()
@@ -48,4 +52,4 @@ class FullCollections:
         passed_s = self._clock() - self._since
         if passed_s >= self._next_s:
             self._next_s = 2 * passed_s
-            gc.freeze()
+            self._freeze()

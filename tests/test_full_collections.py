@@ -2,17 +2,12 @@
 
 import gc
 
-import pytest
-
 from app.full_collections import FullCollections
 
 
-def test_full_collections_set_aside_what_there_is_ever_more_seldom(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_full_collections_set_aside_what_there_is_ever_more_seldom() -> None:
     now, frozen = 100.0, []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(now - 100))
-    with FullCollections(lambda: now):
+    with FullCollections(lambda: now, lambda: frozen.append(now - 100)):
         for second in range(5, 101, 5):
             now = 100.0 + second
             gc.collect()
@@ -22,11 +17,10 @@ def test_full_collections_set_aside_what_there_is_ever_more_seldom(
     assert len(frozen) == 4, "it no longer listens"
 
 
-def test_only_full_collections_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_full_collections_do() -> None:
     now, frozen = 0.0, []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(now))
     before = gc.get_threshold()
-    with FullCollections(lambda: now):
+    with FullCollections(lambda: now, lambda: frozen.append(now)):
         gc.disable()  # so that none comes by itself
         try:
             now = 60.0
