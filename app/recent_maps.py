@@ -1,6 +1,7 @@
 """Maps that were worked out just now, so that looking closer does not run the model again."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,16 +21,41 @@ Reading = tuple[tuple[int, ...], Kind]
 
 
 @dataclass(slots=True)
-class _Entry:
-    """Maps on their way, then one tensor (L, H, T, T): Python's collector looks at every tensor."""
+class _Kept:
+    """One tensor (L, H, T, T): Python's collector looks at every one that there is."""
 
     used: int
-    coming: Future[list[Tensor]] | None
-    maps: Tensor | None = None
+    maps: Tensor
+
+
+class _Readings:
+    """Of one model: those on their way, and those that are kept, the least recently used first."""
+
+    def __init__(self) -> None:
+        self.coming: dict[Reading, Future[list[Tensor]]] = {}
+        self.kept: OrderedDict[Reading, _Kept] = OrderedDict()
+        self.bytes = 0
 
     @property
-    def size(self) -> int:
-        return 0 if self.maps is None else self.maps.nbytes
+    def oldest(self) -> int:
+        """When that of the kept was used which was not for longest."""
+        return next(iter(self.kept.values())).used
+
+    def keep(self, reading: Reading, kept: _Kept) -> None:
+        self.kept[reading] = kept
+        self.bytes += kept.maps.nbytes
+
+    def use(self, reading: Reading, now: int) -> Tensor | None:
+        kept = self.kept.get(reading)
+        if kept is None:
+            return None
+        kept.used = now
+        self.kept.move_to_end(reading)
+        return kept.maps
+
+    def drop_oldest(self) -> None:
+        _, kept = self.kept.popitem(last=False)
+        self.bytes -= kept.maps.nbytes
 
 
 class RecentMaps:
@@ -43,59 +69,54 @@ class RecentMaps:
         self._budget = budget_bytes
         self._lock = threading.Lock()
         self._clock = count()
-        self._models: WeakKeyDictionary[GPT, dict[Reading, _Entry]] = WeakKeyDictionary()
+        self._models: WeakKeyDictionary[GPT, _Readings] = WeakKeyDictionary()
 
     def of(self, model: GPT, ids: Sequence[int], kind: Kind) -> list[Tensor]:
         """As `layer_maps`; the first to ask works them out, and others who ask meanwhile wait."""
         reading = tuple(ids), kind
         with self._lock:
-            readings = self._models.setdefault(model, {})
-            entry = readings.get(reading)
-            if is_new := entry is None:
-                entry = readings[reading] = _Entry(0, Future())
-            entry.used = next(self._clock)
-            coming, maps = entry.coming, entry.maps
-        if maps is not None:
-            return list(maps)
-        assert coming
+            readings = self._models.setdefault(model, _Readings())
+            maps = readings.use(reading, next(self._clock))
+            if maps is not None:
+                return list(maps)
+            coming = readings.coming.get(reading)
+            if is_new := coming is None:
+                coming = readings.coming[reading] = Future()
         if is_new:
-            self._work_out(model, reading, entry, coming)
-        return coming.result()
+            self._work_out(model, reading, readings)
+        try:
+            return coming.result()
+        finally:
+            del coming  # or an error would hold itself, and the model with it
 
     def bytes(self) -> int:
         """How much is kept."""
         with self._lock:
-            return sum(entry.size for *_, entry in self._entries())
+            return self._bytes()
 
-    def _work_out(
-        self, model: GPT, reading: Reading, entry: _Entry, coming: Future[list[Tensor]]
-    ) -> None:
+    def _work_out(self, model: GPT, reading: Reading, readings: _Readings) -> None:
         try:
             with patient(None):
                 maps = torch.stack(layer_maps(model, *reading))
         except BaseException as error:  # noqa: BLE001 (raised for all who wait, by `result`)
             with self._lock:
-                del self._models[model][reading]
-            coming.set_exception(error)
+                readings.coming.pop(reading).set_exception(error)
         else:
             with self._lock:
-                entry.coming, entry.maps = None, maps
+                readings.keep(reading, _Kept(next(self._clock), maps))
                 self._tidy()
+                coming = readings.coming.pop(reading)
             coming.set_result(list(maps))
 
-    def _tidy(self) -> None:
-        kept = [each for each in self._entries() if each[-1].coming is None]
-        kept.sort(key=lambda each: each[-1].used)
-        total = sum(entry.size for *_, entry in kept)
-        for place, (readings, reading, entry) in enumerate(kept):
-            if total <= self._budget and len(kept) - place <= MOST:
-                return
-            del readings[reading]
-            total -= entry.size
+    # With the lock held
 
-    def _entries(self) -> list[tuple[dict[Reading, _Entry], Reading, _Entry]]:
-        return [
-            (readings, reading, entry)
-            for readings in self._models.values()
-            for reading, entry in readings.items()
-        ]
+    def _tidy(self) -> None:
+        while self._bytes() > self._budget or self._count() > MOST:
+            kept = (readings for readings in self._models.values() if readings.kept)
+            min(kept, key=lambda readings: readings.oldest).drop_oldest()
+
+    def _bytes(self) -> int:
+        return sum(readings.bytes for readings in self._models.values())
+
+    def _count(self) -> int:
+        return sum(len(readings.kept) for readings in self._models.values())

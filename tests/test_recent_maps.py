@@ -3,6 +3,7 @@
 import gc
 import io
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -154,6 +155,20 @@ def test_what_cannot_be_worked_out_is_not_kept(model: GPT) -> None:
         with pytest.raises(ValueError, match="more than the context"):
             recent.of(model, [0] * 9, "raw")
     assert recent.bytes() == 0
+
+
+def test_what_cannot_be_worked_out_holds_no_model() -> None:
+    recent, model = RecentMaps(10**6), GPT(GPTConfig(block_size=8, n_layer=1, n_head=1, n_embd=8))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="more than the context"):
+            recent.of(model, [0] * 9, "raw")
+        gone = weakref.ref(model)
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_what_no_text_changes_is_worked_out_once(own: TestClient) -> None:
