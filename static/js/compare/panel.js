@@ -19,6 +19,7 @@ import { asJson, asText } from "./transcript.js";
 
 const ALTERNATIVES = 5;
 const SLOW_MS = 4000;
+const TELLING_MS = 100; // of a shorter time of writing the browser's own pauses are too large a part
 
 export class Panel {
   element;
@@ -39,6 +40,8 @@ export class Panel {
   #startedAt = 0;
   #firstAt = 0;
   #lastAt = 0;
+  /** how many tokens came at once with the first */
+  #atFirst = 0;
 
   /**
    * @param {HTMLTemplateElement} template
@@ -154,6 +157,7 @@ export class Panel {
     this.#lastAt = performance.now();
     if (this.state === "waiting") {
       this.#firstAt = this.#lastAt;
+      this.#atFirst = logprobs.tokens.length;
       this.#show("writing");
     }
     this.#text.append(
@@ -251,9 +255,16 @@ export class Panel {
 
   /** @param {string} unit */
   #speed(unit) {
-    const seconds = (this.#lastAt - this.#firstAt) / 1000;
-    if (seconds <= 0 || this.#text.tokens.length === 0) return "";
-    return ` · ${grouped(Math.round(this.#text.tokens.length / seconds))}${unit}`;
+    const { length } = this.#text.tokens;
+    const writing = this.#lastAt - this.#firstAt;
+    // What comes first was written before. Where all comes nearly at once, only how long it took
+    // from the request on is known, and so a speed that it had at least.
+    const [count, ms] =
+      writing >= TELLING_MS
+        ? [length - this.#atFirst, writing]
+        : [length, this.#lastAt - this.#startedAt];
+    if (ms <= 0 || count === 0) return "";
+    return ` · ${grouped(Math.round((1000 * count) / ms))}${unit}`;
   }
 
   #meanSurprise() {
